@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/stream.h"
+
+#include "base/assert.h"
+#include "core/stream_roles.h"
+
+void jb_stream_init(struct jb_stream *s, const struct jb_stream_config *config,
+                    const struct jb_allocator *alloc)
+{
+    *s = (struct jb_stream){ .config = config };
+    jb_ws_init(&s->ws, JB_ROLE_SERVER, alloc);
+    jb_sendq_init(&s->out, alloc);
+    jb_stream_set_config(s, config);
+}
+
+void jb_stream_deinit(struct jb_stream *s)
+{
+    jb_ws_deinit(&s->ws);
+    jb_free(s->out.alloc, s->pong);
+    s->pong = NULL;
+    jb_sendq_deinit(&s->out);
+}
+
+static bool is_authenticated(const struct jb_stream *s)
+{
+    return s->state >= JB_STREAM_STATE_AUTHED;
+}
+
+void jb_stream_set_config(struct jb_stream *s, const struct jb_stream_config *config)
+{
+    const struct jb_limits *l = &config->limits;
+
+    s->config = config;
+    jb_ws_set_limits(&s->ws, is_authenticated(s) ? l->stanza_bytes : l->preauth_stanza_bytes,
+                     l->ws_fragments);
+}
+
+void jb_stream_feed(struct jb_stream *s, char *p, size_t n)
+{
+    jb_assert(s->in_bytes == 0);
+    s->in = p;
+    s->in_bytes = n;
+}
+
+struct jb_str jb_stream_rest(struct jb_stream *s)
+{
+    struct jb_str rest = jb_str(s->in, s->in_bytes);
+
+    s->in = NULL;
+    s->in_bytes = 0;
+    return rest;
+}
+
+/* ---- input ---- */
+
+bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_stream_error error,
+                      const char *words)
+{
+    jb_stream_fail(s, error, words);
+    ev->kind = JB_STREAM_EVENT_FAULT;
+    ev->error = error;
+    ev->ws_code = s->ws_close_code;
+    ev->words = words;
+    return true;
+}
+
+static bool xml_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_xml_fault what)
+{
+    switch (what) {
+    case JB_XML_RESTRICTED:
+        return jb__stream_fault(s, ev, JB_STREAM_RESTRICTED_XML,
+                     "DTDs, comments, processing instructions and entities are not allowed");
+    case JB_XML_BAD_FORMAT:
+        return jb__stream_fault(s, ev, JB_STREAM_BAD_FORMAT, "a message is exactly one element");
+    case JB_XML_TOO_BIG:
+        return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION,
+                     "too deep, too many elements, attributes or namespaces, or too long a name");
+    case JB_XML_NO_MEMORY:
+        return jb__stream_fault(s, ev, JB_STREAM_RESOURCE_CONSTRAINT, "out of memory");
+    default:
+        return jb__stream_fault(s, ev, JB_STREAM_NOT_WELL_FORMED, "the XML is not well-formed");
+    }
+}
+
+static struct jb_xml_bounds bounds_now(const struct jb_stream *s)
+{
+    const struct jb_limits *l = &s->config->limits;
+    bool authed = is_authenticated(s);
+
+    return (struct jb_xml_bounds){ .depth = authed ? l->xml_depth : l->preauth_depth,
+                                   .attributes = l->xml_attributes,
+                                   .namespaces = l->xml_namespaces,
+                                   .elements = authed ? l->xml_elements : l->preauth_elements,
+                                   .name_bytes = l->xml_name_bytes };
+}
+
+static bool is_white_space(struct jb_str text)
+{
+    return jb_str_trim(text).n == 0;
+}
+
+static bool on_framing(struct jb_stream *s, struct jb_stream_event *ev)
+{
+    if (jb_node_is(&ev->doc, 0, "open", JB_NS_FRAMING))
+        return jb__stream_on_open(s, ev);
+    if (!jb_node_is(&ev->doc, 0, "close", JB_NS_FRAMING))
+        return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "neither open nor close");
+    s->peer_closed = true;
+    ev->kind = JB_STREAM_EVENT_CLOSE;
+    /* Who closes first closes the WebSocket too (section 3.6); when it is us, now is the time. */
+    if (s->close_sent)
+        jb_stream_close_ws(s, JB_WS_NORMAL, NULL);
+    else
+        jb_stream_close(s, JB_STR_NONE);
+    return true;
+}
+
+/* One text message: one element. */
+static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *arena,
+                    struct jb_stream_event *ev)
+{
+    struct jb_xml_bounds bounds = bounds_now(s);
+
+    if (s->peer_closed)
+        return false;
+    if (!s->config->rfc7395_strict && is_white_space(text)) {
+        ev->kind = JB_STREAM_EVENT_ALIVE;
+        return true;
+    }
+    enum jb_xml_fault what = jb_xml_parse(text, &bounds, arena, &ev->doc);
+    if (s->state == JB_STREAM_STATE_CLOSING) {
+        if (what == JB_XML_OK && jb_node_is(&ev->doc, 0, "close", JB_NS_FRAMING))
+            return on_framing(s, ev);
+        return false; /* what crosses our <close/> is not answered */
+    }
+    if (what != JB_XML_OK)
+        return xml_fault(s, ev, what);
+    if (!is_authenticated(s) && ++s->elements > s->config->limits.preauth_elements)
+        return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION, "too much talk before authentication");
+    if (ev->doc.nodes[0].ns == JB_NS_FRAMING)
+        return on_framing(s, ev);
+    return jb__stream_on_element(s, arena, ev);
+}
+
+static void remember_pong(struct jb_stream *s, const struct jb_ws_event *ping)
+{
+    /* Only the newest ping is answered (RFC 6455 section 5.5.3): a flood costs one pong. */
+    jb_free(s->out.alloc, s->pong);
+    s->pong = ping->bytes ? jb_alloc(s->out.alloc, ping->bytes) : NULL;
+    s->pong_bytes = s->pong ? (uint8_t) ping->bytes : 0;
+    if (s->pong)
+        memcpy(s->pong, ping->data, ping->bytes);
+    s->pong_due = s->pong || ping->bytes == 0;
+}
+
+static bool on_ws_close(struct jb_stream *s, const struct jb_ws_event *wev,
+                        struct jb_stream_event *ev)
+{
+    bool was_done = s->ws_close_sent;
+
+    s->ws_close_seen = true;
+    jb_stream_close_ws(s, wev->code == JB_WS_NO_CODE ? JB_WS_NORMAL : wev->code, NULL);
+    if (was_done)
+        s->state = JB_STREAM_STATE_CLOSED;
+    ev->kind = was_done ? JB_STREAM_EVENT_DONE : JB_STREAM_EVENT_CLOSE;
+    ev->ws_code = wev->code;
+    return true;
+}
+
+/* Framing that cannot be trusted any more: a stream error first where words still help. */
+static bool on_ws_fail(struct jb_stream *s, const struct jb_ws_event *wev,
+                       struct jb_stream_event *ev)
+{
+    if (wev->code == JB_WS_TOO_BIG && s->open_sent && s->state < JB_STREAM_STATE_CLOSING) {
+        jb_stream_fail(s, JB_STREAM_POLICY_VIOLATION, wev->words);
+        ev->error = JB_STREAM_POLICY_VIOLATION;
+    }
+    s->ws_close_seen = true; /* their close could not be read any more */
+    s->ws_close_queued = false;
+    jb_stream_close_ws(s, wev->code, wev->words);
+    ev->kind = JB_STREAM_EVENT_FAULT;
+    ev->ws_code = wev->code;
+    ev->words = wev->words;
+    return true;
+}
+
+/* True when there is something to tell. */
+static bool on_ws_event(struct jb_stream *s, const struct jb_ws_event *wev, struct jb__arena *arena,
+                        struct jb_stream_event *ev)
+{
+    switch (wev->kind) {
+    case JB_WS_EVENT_MESSAGE:
+        if (wev->opcode == JB_WS_BINARY) {
+            struct jb_ws_event refusal = { .code = JB_WS_UNSUPPORTED,
+                                           .words = "XMPP is sent as text" };
+            return on_ws_fail(s, &refusal, ev);
+        }
+        return on_text(s, jb_str(wev->data, wev->bytes), arena, ev);
+    case JB_WS_EVENT_PING:
+        remember_pong(s, wev);
+        ev->kind = JB_STREAM_EVENT_ALIVE;
+        return true;
+    case JB_WS_EVENT_PONG:
+        ev->kind = JB_STREAM_EVENT_ALIVE;
+        return true;
+    case JB_WS_EVENT_CLOSE:
+        return on_ws_close(s, wev, ev);
+    case JB_WS_EVENT_FAIL:
+        return on_ws_fail(s, wev, ev);
+    default:
+        return false;
+    }
+}
+
+void jb_stream_next(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
+{
+    struct jb_ws_event wev;
+
+    *ev = (struct jb_stream_event){ .kind = JB_STREAM_EVENT_NONE };
+    do {
+        jb_ws_next(&s->ws, &s->in, &s->in_bytes, &wev);
+        if (on_ws_event(s, &wev, arena, ev))
+            return;
+    } while (wev.kind != JB_WS_EVENT_NONE);
+}
+
+/* ---- what the owner says ---- */
+
+int jb_stream_send_raw(struct jb_stream *s, struct jb_str xml)
+{
+    return s->ws_close_queued || s->close_sent ? 0 : jb_sendq_push_raw(&s->out, xml);
+}
+
+int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza, const struct jb_wrap *wrap)
+{
+    return s->ws_close_queued || s->close_sent ? 0 : jb_sendq_push(&s->out, stanza, wrap);
+}
+
+/* Text of at most a few hundred bytes that the stream makes itself. */
+struct small_text {
+    struct jb__buf buf;
+    struct jb_xml x;
+};
+
+static void small_begin(struct small_text *t, const struct jb_stream *s)
+{
+    jb__buf_init(&t->buf, s->out.alloc, 16 * 1024);
+    jb_xml_begin(&t->x, &t->buf);
+}
+
+static int small_send(struct small_text *t, struct jb_stream *s)
+{
+    int rc = jb_xml_end(&t->x);
+
+    if (rc == 0)
+        rc = jb_sendq_push_raw(&s->out, jb__buf_str(&t->buf));
+    jb__buf_deinit(&t->buf);
+    return rc;
+}
+
+static void write_opt(struct jb_xml *x, const char *name, struct jb_str value)
+{
+    if (value.n)
+        jb_xml_attr(x, name, value);
+}
+
+int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to, struct jb_str id)
+{
+    struct small_text t;
+
+    small_begin(&t, s);
+    jb_xml_open(&t.x, "open", JB_NS_FRAMING);
+    write_opt(&t.x, "from", from);
+    write_opt(&t.x, "to", to);
+    write_opt(&t.x, "id", id);
+    jb_xml_attrz(&t.x, "xml:lang", "en");
+    jb_xml_attrz(&t.x, "version", "1.0");
+    jb_xml_close(&t.x);
+    int rc = small_send(&t, s);
+    if (rc == 0)
+        s->open_sent = true;
+    return rc;
+}
+
+void jb_stream_authenticated(struct jb_stream *s)
+{
+    jb_assert(s->state == JB_STREAM_STATE_OPEN);
+    s->state = JB_STREAM_STATE_AUTHED;
+    jb_stream_set_config(s, s->config);
+}
+
+void jb_stream_bound(struct jb_stream *s)
+{
+    jb_assert(s->state == JB_STREAM_STATE_BINDING);
+    s->state = JB_STREAM_STATE_BOUND;
+}
+
+void jb_stream_ping(struct jb_stream *s)
+{
+    s->ping_due = !s->ws_close_sent;
+}
+
+void jb_stream_close_ws(struct jb_stream *s, enum jb_ws_code code, const char *words)
+{
+    if (s->state != JB_STREAM_STATE_CLOSED)
+        s->state = JB_STREAM_STATE_CLOSING;
+    if (s->ws_close_queued || s->ws_close_sent)
+        return;
+    s->ws_close_queued = true;
+    s->ws_close_code = (uint16_t) code;
+    s->ws_close_words = words;
+}
+
+void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)
+{
+    struct small_text t;
+
+    if (s->close_sent || s->ws_close_queued || s->ws_close_sent)
+        return;
+    small_begin(&t, s);
+    jb_xml_open(&t.x, "close", JB_NS_FRAMING);
+    write_opt(&t.x, "see-other-uri", see_other_uri);
+    jb_xml_close(&t.x);
+    s->close_sent = true;
+    s->state = JB_STREAM_STATE_CLOSING;
+    /* Without memory for the farewell the WebSocket is closed without one. */
+    if (small_send(&t, s) != 0)
+        jb_stream_close_ws(s, JB_WS_INTERNAL, NULL);
+}
+
+void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words)
+{
+    struct small_text t;
+    int rc = 0;
+
+    if (s->state >= JB_STREAM_STATE_CLOSING)
+        return;
+    if (!s->open_sent)
+        rc = jb_stream_open(s, JB_STR_NONE, JB_STR_NONE, JB_STR_NONE);
+    small_begin(&t, s);
+    jb_stream_error_write(&t.x, error, words);
+    if (small_send(&t, s) == 0 && rc == 0)
+        jb_stream_close(s, JB_STR_NONE);
+    jb_stream_close_ws(s, error == JB_STREAM_SYSTEM_SHUTDOWN ? JB_WS_GOING_AWAY : JB_WS_NORMAL,
+                       NULL);
+}
+
+/* ---- output ---- */
+
+enum { CONTROL_MOST = JB_WS_HEAD_BYTES + 125 };
+
+/* A frame with a short payload; nothing when it does not fit. */
+static size_t put_control(enum jb_ws_opcode opcode, struct jb_str payload, char *out, size_t cap)
+{
+    if (cap < CONTROL_MOST)
+        return 0;
+    size_t n = jb_ws_write_head(out, opcode, false, payload.n, NULL);
+    if (payload.n)
+        memcpy(out + n, payload.p, payload.n);
+    return n + payload.n;
+}
+
+static size_t put_close(struct jb_stream *s, char *out, size_t cap)
+{
+    char payload[125];
+    size_t words = s->ws_close_words ? strlen(s->ws_close_words) : 0;
+
+    jb_assert(words <= sizeof payload - 2);
+    payload[0] = (char) (s->ws_close_code >> 8);
+    payload[1] = (char) (s->ws_close_code & 0xff);
+    if (words)
+        memcpy(payload + 2, s->ws_close_words, words);
+    size_t n = put_control(JB_WS_CLOSE, jb_str(payload, words + 2), out, cap);
+    if (n) {
+        s->ws_close_sent = true;
+        s->ws_close_queued = false;
+        if (s->ws_close_seen)
+            s->state = JB_STREAM_STATE_CLOSED;
+    }
+    return n;
+}
+
+/* Pings and pongs do not wait behind stanzas. */
+static size_t put_due(struct jb_stream *s, char *out, size_t cap)
+{
+    size_t n = 0;
+
+    if (s->pong_due && !s->ws_close_sent) {
+        n += put_control(JB_WS_PONG, jb_str(s->pong, s->pong_bytes), out, cap);
+        if (n) {
+            s->pong_due = false;
+            jb_free(s->out.alloc, s->pong);
+            s->pong = NULL;
+            s->pong_bytes = 0;
+        }
+    }
+    if (s->ping_due && !s->ws_close_sent) {
+        size_t ping = put_control(JB_WS_PING, JB_STR_NONE, out + n, cap - n);
+        s->ping_due = ping == 0;
+        n += ping;
+    }
+    return n;
+}
+
+static size_t put_frame(struct jb_stream *s, const struct jb_sendq_item *item, char *out)
+{
+    struct jb_str pieces[3];
+    uint64_t bytes = jb_sendq_item_bytes(item);
+    bool rsv1 = false;
+
+    jb_sendq_item_pieces(item, pieces);
+    if (s->deflate && bytes >= s->config->limits.deflate_threshold_bytes) {
+        struct jb__buf *packed = s->deflate->scratch;
+        packed->n = 0;
+        /* A message that does not get smaller is sent as it is. */
+        if (s->deflate->message(s->deflate->ctx, pieces, packed) == 0 && packed->n < bytes) {
+            pieces[0] = jb__buf_str(packed);
+            pieces[1] = pieces[2] = JB_STR_NONE;
+            bytes = packed->n;
+            rsv1 = true;
+        }
+    }
+    size_t n = jb_ws_write_head(out, JB_WS_TEXT, rsv1, bytes, NULL);
+    for (int i = 0; i < 3; i++) {
+        if (pieces[i].n)
+            memcpy(out + n, pieces[i].p, pieces[i].n);
+        n += pieces[i].n;
+    }
+    return n;
+}
+
+size_t jb_stream_render_bytes(const struct jb_stream *s)
+{
+    if (s->out.unsent)
+        return JB_WS_HEAD_BYTES + (size_t) jb_sendq_item_bytes(s->out.unsent);
+    return s->pong_due || s->ping_due || s->ws_close_queued ? CONTROL_MOST : 0;
+}
+
+size_t jb_stream_render(struct jb_stream *s, char *out, size_t cap)
+{
+    size_t n = put_due(s, out, cap);
+
+    while (s->out.unsent && !s->ws_close_sent) {
+        if (JB_WS_HEAD_BYTES + jb_sendq_item_bytes(s->out.unsent) > cap - n)
+            return n;
+        n += put_frame(s, s->out.unsent, out + n);
+        jb_sendq_sent(&s->out);
+    }
+    if (s->ws_close_queued)
+        n += put_close(s, out + n, cap - n);
+    return n;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* One XMPP stream over one WebSocket connection (RFC 7395), without I/O.
+ *
+ * Bytes go in, events come out, bytes to be sent are rendered on demand.  stream.c is what both
+ * ends of a stream have in common; stream_server.c says what a server may be told in which state.
+ *
+ *     jb_stream_feed(&s, bytes, n);
+ *     while (jb_stream_next(&s, arena, &ev), ev.kind != JB_STREAM_EVENT_NONE)
+ *         ...
+ *     n = jb_stream_render(&s, out, sizeof out);
+ *
+ * One thread at a time; a stream may move to another thread between two calls. */
+#ifndef JB_CORE_STREAM_H
+#define JB_CORE_STREAM_H
+
+#include "core/limits.h"
+#include "core/sendq.h"
+#include "core/ws_frame.h"
+
+enum jb_stream_state {
+    JB_STREAM_STATE_START,   /* waiting for <open/> */
+    JB_STREAM_STATE_OPEN,    /* opened, not authenticated */
+    JB_STREAM_STATE_AUTHED,  /* authenticated, waiting for the restart's <open/> */
+    JB_STREAM_STATE_BINDING, /* opened again, no resource yet */
+    JB_STREAM_STATE_BOUND,   /* stanzas flow */
+    JB_STREAM_STATE_CLOSING, /* our <close/> or close frame is queued; input only ends it */
+    JB_STREAM_STATE_CLOSED,  /* both close frames have passed: the socket may go */
+};
+
+enum jb_stream_event_kind {
+    JB_STREAM_EVENT_NONE,    /* feed more */
+    JB_STREAM_EVENT_OPEN,    /* <open/>; answer with jb_stream_open() or jb_stream_fail() */
+    JB_STREAM_EVENT_SASL,    /* an element of the SASL namespace */
+    JB_STREAM_EVENT_STANZA,  /* draft */
+    JB_STREAM_EVENT_ELEMENT, /* another first-level element */
+    JB_STREAM_EVENT_CLOSE,   /* the other side ended the stream; it was answered */
+    JB_STREAM_EVENT_FAULT,   /* the other side broke a rule; the stream was ended with an error */
+    JB_STREAM_EVENT_ALIVE,   /* a ping or pong: only a sign of life */
+    JB_STREAM_EVENT_DONE,    /* the WebSocket is closed on both sides */
+};
+
+struct jb_stream_event {
+    enum jb_stream_event_kind kind;
+    struct jb_doc doc;      /* OPEN, SASL, ELEMENT */
+    struct jb_draft draft;  /* STANZA; its doc is `doc` */
+    struct jb_str to;       /* OPEN: the host asked for, as written */
+    struct jb_str from;     /* OPEN: who the client says it is, as written */
+    struct jb_str lang;     /* OPEN: xml:lang */
+    enum jb_stream_error error; /* FAULT; JB_STREAM_OK when framing was broken: see ws_code */
+    uint16_t ws_code;       /* FAULT, CLOSE: the WebSocket close code sent, or received */
+    const char *words;      /* FAULT: what was wrong; static */
+};
+
+/* Frozen; shared by all streams of a configuration. */
+struct jb_stream_config {
+    struct jb_limits limits;
+    bool rfc7395_strict; /* refuse even white space between stanzas (section 3.8) */
+};
+
+struct jb_stream {
+    const struct jb_stream_config *config;
+    struct jb_ws ws;
+    struct jb_sendq out;
+    const struct jb_ws_deflate *deflate; /* NULL: nothing is compressed */
+    char *in;             /* input fed and not yet taken; the caller's memory */
+    size_t in_bytes;
+    uint8_t state;        /* enum jb_stream_state */
+    bool open_sent;       /* our <open/> of the current stream is queued */
+    bool close_sent;      /* our <close/> is queued */
+    bool peer_closed;     /* their <close/> has arrived */
+    bool ws_close_queued; /* our close frame is to follow what is queued */
+    bool ws_close_sent;
+    bool ws_close_seen;   /* theirs has arrived */
+    bool pong_due;        /* a pong with the payload below is to be sent */
+    bool ping_due;
+    uint8_t pong_bytes;
+    uint16_t ws_close_code;
+    const char *ws_close_words; /* static; at most 120 bytes */
+    char *pong;           /* payload of the pong due; allocated while it is due and not empty */
+    uint32_t elements;    /* before authentication: first-level elements so far */
+    uint32_t received;    /* stanzas received while bound, modulo 2^32 (XEP-0198) */
+};
+
+/* Compresses one message (RFC 7692); given by the owner when it was negotiated. */
+struct jb_ws_deflate {
+    /* Compresses the pieces as one message, appended to out; 0 or negative. */
+    int (*message)(void *ctx, const struct jb_str pieces[3], struct jb__buf *out);
+    struct jb__buf *scratch; /* where a compressed message is put before it is sent */
+    void *ctx;
+};
+
+/* Both WebSocket sides are open; the stream is not. */
+void jb_stream_init(struct jb_stream *s, const struct jb_stream_config *config,
+                    const struct jb_allocator *alloc);
+void jb_stream_deinit(struct jb_stream *s);
+/* A reload: takes effect with the next message. */
+void jb_stream_set_config(struct jb_stream *s, const struct jb_stream_config *config);
+
+/* Gives input; it is written to and must stay until jb_stream_next() said NONE (then all is taken)
+ * or jb_stream_rest() was fetched.  Asserts that the last input was taken. */
+void jb_stream_feed(struct jb_stream *s, char *p, size_t n);
+/* The input not taken yet: whoever stops in the middle keeps it and feeds it again. */
+struct jb_str jb_stream_rest(struct jb_stream *s);
+
+/* The next event; what it points to is in the input, the stream or the arena. */
+void jb_stream_next(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev);
+
+/* Writes frames to `out`, in order, as many as fit (a frame larger than `cap` never does: see
+ * jb_stream_render_bytes); returns bytes written, 0 when there is nothing to send. */
+size_t jb_stream_render(struct jb_stream *s, char *out, size_t cap);
+/* Room that the next frame needs; 0: nothing to send. */
+size_t jb_stream_render_bytes(const struct jb_stream *s);
+
+/* ---- what the owner says ---- */
+
+/* Queues our <open/>; from, to, id may be empty. */
+JB_NODISCARD int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to,
+                                struct jb_str id);
+/* Queues a first-level element that is no stanza (features, SASL, ...). */
+JB_NODISCARD int jb_stream_send_raw(struct jb_stream *s, struct jb_str xml);
+/* Queues a stanza; nothing happens once the stream is closing. */
+JB_NODISCARD int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza,
+                                const struct jb_wrap *wrap);
+/* Authentication succeeded: a restart is awaited, the larger limits hold. */
+void jb_stream_authenticated(struct jb_stream *s);
+/* A resource is bound: stanzas pass. */
+void jb_stream_bound(struct jb_stream *s);
+/* Asks the other side for a sign of life. */
+void jb_stream_ping(struct jb_stream *s);
+/* Ends the stream with an error (RFC 7395 section 3.5), our <open/> first when it was not sent;
+ * then <close/> and the WebSocket's close.  Once closing, nothing more. */
+void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words);
+/* Ends the stream (section 3.6); `see_other_uri` may be empty. */
+void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri);
+/* Sends the WebSocket's close frame after what is queued, without waiting for their <close/>. */
+void jb_stream_close_ws(struct jb_stream *s, enum jb_ws_code code, const char *words);
+
+#endif
