@@ -15,7 +15,7 @@ struct jb__arena_block {
 
 static size_t round_up(size_t n)
 {
-    return (n + ALIGN - 1) & ~(size_t) (ALIGN - 1);
+    return (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
 void jb__arena_init(struct jb__arena *a, const struct jb_allocator *alloc, size_t limit)
@@ -71,8 +71,10 @@ static int add_block(struct jb__arena *a, size_t n)
 
 void *jb__arena_alloc(struct jb__arena *a, size_t n)
 {
+    if (n > SIZE_MAX - ALIGN)
+        return NULL;
     n = round_up(n ? n : 1);
-    if (n > a->limit - a->used || (n > (size_t) (a->end - a->cur) && add_block(a, n) != 0))
+    if (n > a->limit - a->used || (n > (size_t)(a->end - a->cur) && add_block(a, n) != 0))
         return NULL;
     void *p = a->cur;
     a->cur += n;
@@ -94,8 +96,10 @@ struct jb_str jb__arena_str(struct jb__arena *a, struct jb_str s)
 
 void jb__arena_trim(struct jb__arena *a, void *p, size_t had, size_t keep)
 {
-    jb_assert((char *) p + round_up(had) == a->cur && keep <= had);
-    size_t back = round_up(had) - round_up(keep ? keep : 1);
+    size_t taken = round_up(had ? had : 1); /* as jb__arena_alloc rounds */
+
+    jb_assert((char *)p + taken == a->cur && keep <= had);
+    size_t back = taken - round_up(keep ? keep : 1);
     a->cur -= back;
     a->used -= back;
 }

@@ -11,7 +11,7 @@ uint64_t jb__clock_mono_ms(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 int64_t jb__clock_wall_us(void)
@@ -19,13 +19,13 @@ int64_t jb__clock_wall_us(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 void jb__clock_stamp(int64_t wall_us, char out[JB__STAMP_BYTES + 1])
 {
     int64_t fraction = wall_us % 1000000;
-    time_t seconds = (time_t) (wall_us / 1000000);
+    time_t seconds = (time_t)(wall_us / 1000000);
     struct tm tm;
 
     if (fraction < 0) {
@@ -39,7 +39,7 @@ void jb__clock_stamp(int64_t wall_us, char out[JB__STAMP_BYTES + 1])
     }
     size_t n = strftime(out, JB__STAMP_BYTES + 1, "%Y-%m-%dT%H:%M:%S", &tm);
     jb_assert(n == 19);
-    snprintf(out + n, JB__STAMP_BYTES + 1 - n, ".%06dZ", (int) fraction);
+    snprintf(out + n, JB__STAMP_BYTES + 1 - n, ".%06dZ", (int)fraction);
 }
 
 /* Reads exactly `digits` digits at *s and moves on. */
@@ -47,10 +47,10 @@ static bool take_number(struct jb_str *s, int digits, int max, int *out)
 {
     uint64_t v;
 
-    if (s->n < (size_t) digits || !jb_str_u64(jb_str(s->p, (size_t) digits), (uint64_t) max, &v))
+    if (s->n < (size_t)digits || !jb_str_u64(jb_str(s->p, (size_t)digits), (uint64_t)max, &v))
         return false;
-    *s = jb_str_from(*s, (size_t) digits);
-    *out = (int) v;
+    *s = jb_str_from(*s, (size_t)digits);
+    *out = (int)v;
     return true;
 }
 
@@ -107,13 +107,12 @@ bool jb__clock_parse_stamp(struct jb_str s, int64_t *wall_us)
         return false;
     if (s.n || tm.tm_mon == 0 || tm.tm_mday == 0)
         return false;
-    struct tm same = tm;
-    same.tm_year -= 1900;
-    same.tm_mon -= 1;
-    int day = same.tm_mday;
-    int64_t t = timegm(&same);
-    if (same.tm_mday != day && tm.tm_sec != 60) /* the 30th of February */
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    struct tm day = { .tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday };
+    timegm(&day);
+    if (day.tm_mday != tm.tm_mday) /* the 30th of February */
         return false;
-    *wall_us = (t - zone * 60) * 1000000 + us;
+    *wall_us = (timegm(&tm) - zone * 60) * 1000000 + us;
     return true;
 }

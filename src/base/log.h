@@ -4,7 +4,8 @@
  *     jb_log(JB_LOG_INFO, "stream closed", JB_F("jid", jid), JB_F("reason", words));
  *
  * One line each, as text or JSON, written with one write(2): lines of several threads never mix.
- * Values are escaped (CR, LF, ESC and other control characters never reach the terminal).
+ * Values are escaped (CR, LF, ESC, C1, direction overrides and other controls never reach the
+ * terminal) and made valid UTF-8.  Names are short words of ours, messages too.
  * Secrets do not belong into a field: nothing here can know what is one. */
 #ifndef JB_BASE_LOG_H
 #define JB_BASE_LOG_H
@@ -19,10 +20,10 @@ struct jb_log_field {
     struct jb_str value;
 };
 
-#define JB_F(name, slice)  ((struct jb_log_field){ (name), (slice) })
-#define JB_FZ(name, cstr)  ((struct jb_log_field){ (name), jb_strz(cstr) })
+#define JB_F(name, slice) ((struct jb_log_field){ (name), (slice) })
+#define JB_FZ(name, cstr) ((struct jb_log_field){ (name), jb_strz(cstr) })
 
-enum { JB_LOG_LINE_BYTES = 4096 }; /* longer lines are cut */
+enum { JB_LOG_LINE_BYTES = 4096 }; /* longer lines are cut, and stay well-formed; <= PIPE_BUF */
 
 /* Set before threads start, or at any time by one thread; defaults: INFO, TEXT, descriptor 2. */
 void jb_log_config(enum jb_log_level level, enum jb_log_format format, int fd);
@@ -34,13 +35,13 @@ bool jb_log_enabled(enum jb_log_level level);
 void jb_log_write(enum jb_log_level level, const char *message, const struct jb_log_field *fields,
                   size_t count);
 
-#define jb_log(level, message, ...)                                                                \
-    do {                                                                                           \
-        if (jb_log_enabled(level)) {                                                               \
-            const struct jb_log_field jb_fields_[] = { { 0 }, __VA_ARGS__ };                       \
-            jb_log_write(level, message, jb_fields_ + 1,                                           \
-                         sizeof jb_fields_ / sizeof jb_fields_[0] - 1);                            \
-        }                                                                                          \
+#define jb_log(level, message, ...)                                          \
+    do {                                                                     \
+        if (jb_log_enabled(level)) {                                         \
+            const struct jb_log_field jb_fields_[] = { { 0 }, __VA_ARGS__ }; \
+            jb_log_write(level, message, jb_fields_ + 1,                     \
+                         sizeof jb_fields_ / sizeof jb_fields_[0] - 1);      \
+        }                                                                    \
     } while (0)
 
 #endif

@@ -34,9 +34,9 @@ static jb__utf8_state follow(jb__utf8_state state, unsigned char c)
         unsigned char low, high;
         jb__utf8_state next;
     } rules[] = {
-        [NEED1] = { 0x80, 0xbf, JB__UTF8_OK },   [NEED2] = { 0x80, 0xbf, NEED1 },
-        [NEED3] = { 0x80, 0xbf, NEED2 },         [NEED2_E0] = { 0xa0, 0xbf, NEED1 },
-        [NEED2_ED] = { 0x80, 0x9f, NEED1 },      [NEED3_F0] = { 0x90, 0xbf, NEED2 },
+        [NEED1] = { 0x80, 0xbf, JB__UTF8_OK }, [NEED2] = { 0x80, 0xbf, NEED1 },
+        [NEED3] = { 0x80, 0xbf, NEED2 },       [NEED2_E0] = { 0xa0, 0xbf, NEED1 },
+        [NEED2_ED] = { 0x80, 0x9f, NEED1 },    [NEED3_F0] = { 0x90, 0xbf, NEED2 },
         [NEED3_F4] = { 0x80, 0x8f, NEED2 },
     };
 
@@ -47,8 +47,8 @@ static jb__utf8_state follow(jb__utf8_state state, unsigned char c)
 
 jb__utf8_state jb__utf8_check(jb__utf8_state state, const char *text, size_t n)
 {
-    const unsigned char *p = (const unsigned char *) text;
-    const unsigned char *end = p + n;
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *end = n ? p + n : p; /* text may be NULL when n is 0 */
 
     while (p < end) {
         if (state == JB__UTF8_BAD)
@@ -76,30 +76,30 @@ jb__utf8_state jb__utf8_check(jb__utf8_state state, const char *text, size_t n)
 size_t jb__utf8_encode(uint32_t cp, char out[4])
 {
     if (cp < 0x80) {
-        out[0] = (char) cp;
+        out[0] = (char)cp;
         return 1;
     }
     if (cp < 0x800) {
-        out[0] = (char) (0xc0 | cp >> 6);
-        out[1] = (char) (0x80 | (cp & 0x3f));
+        out[0] = (char)(0xc0 | cp >> 6);
+        out[1] = (char)(0x80 | (cp & 0x3f));
         return 2;
     }
     if (cp < 0x10000) {
-        out[0] = (char) (0xe0 | cp >> 12);
-        out[1] = (char) (0x80 | (cp >> 6 & 0x3f));
-        out[2] = (char) (0x80 | (cp & 0x3f));
+        out[0] = (char)(0xe0 | cp >> 12);
+        out[1] = (char)(0x80 | (cp >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (cp & 0x3f));
         return 3;
     }
-    out[0] = (char) (0xf0 | cp >> 18);
-    out[1] = (char) (0x80 | (cp >> 12 & 0x3f));
-    out[2] = (char) (0x80 | (cp >> 6 & 0x3f));
-    out[3] = (char) (0x80 | (cp & 0x3f));
+    out[0] = (char)(0xf0 | cp >> 18);
+    out[1] = (char)(0x80 | (cp >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (cp >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (cp & 0x3f));
     return 4;
 }
 
 uint32_t jb__utf8_decode(struct jb_str s, size_t *used)
 {
-    const unsigned char *p = (const unsigned char *) s.p;
+    const unsigned char *p = (const unsigned char *)s.p;
 
     if (p[0] < 0x80) {
         *used = 1;
@@ -107,13 +107,13 @@ uint32_t jb__utf8_decode(struct jb_str s, size_t *used)
     }
     if (p[0] < 0xe0) {
         *used = 2;
-        return (uint32_t) (p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+        return (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
     }
     if (p[0] < 0xf0) {
         *used = 3;
-        return (uint32_t) (p[0] & 0x0f) << 12 | (uint32_t) (p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+        return (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
     }
     *used = 4;
-    return (uint32_t) (p[0] & 0x07) << 18 | (uint32_t) (p[1] & 0x3f) << 12 |
-           (uint32_t) (p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+    return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
+           (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
 }
