@@ -34,9 +34,9 @@ static void test_limit(void **state)
 
     jb__arena_init(&a, &jb_allocator_libc, 1024);
     assert_null(jb__arena_alloc(&a, 1025));
+    assert_non_null(jb__arena_alloc(&a, 512));
     assert_null(jb__arena_alloc(&a, SIZE_MAX));
     assert_null(jb__arena_alloc(&a, SIZE_MAX - 14)); /* rounding up must not wrap */
-    assert_non_null(jb__arena_alloc(&a, 512));
     assert_non_null(jb__arena_alloc(&a, 512));
     assert_null(jb__arena_alloc(&a, 1));
     jb__arena_reset(&a);
@@ -103,6 +103,10 @@ static void test_trim_gives_back(void **state)
         jb__arena_reset(&a);
         assert_int_equal(a.used, 0);
     }
+    jb__arena_deinit(&a);
+    jb__arena_init(&a, &jb_allocator_libc, 2048);
+    for (int i = 0; i < 60; i++) /* what is given back counts for the limit */
+        jb__arena_trim(&a, jb__arena_alloc(&a, 1000), 1000, 0);
     jb__arena_deinit(&a);
 }
 

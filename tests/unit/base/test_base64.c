@@ -97,6 +97,13 @@ static void test_malformed(void **state)
     }
     char bytes[3];
     size_t n;
+    size_t twos = 0, threes = 0;
+    for (int c = 0; c < 256; c++) {
+        twos += jb__base64_decode(jb_str((char[]){ 'A', (char)c, '=', '=' }, 4), bytes, &n);
+        threes += jb__base64_decode(jb_str((char[]){ 'A', 'A', (char)c, '=' }, 4), bytes, &n);
+    }
+    assert_int_equal(twos, 4); /* the unused bits must be zero */
+    assert_int_equal(threes, 16 + 1); /* and "AA==" */
     assert_false(jb__base64_decode(JB_STR("Zm9\0"), bytes, &n));
     for (int c = 0; c < 256; c++) {
         char text[4] = { 'A', 'A', (char)c, 'A' };
