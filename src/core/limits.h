@@ -27,6 +27,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(ws_ping_timeout_ms, 60000, 100, 3600000, "silence before the connection counts as lost")     \
     X(ws_close_timeout_ms, 2000, 10, 60000, "time for the other side to finish the close")         \
     X(deflate_threshold_bytes, 256, 0, 1 * JB_MIB, "smaller messages are sent uncompressed")       \
+    X(deflate_inflaters, 64, 1, 4096, "compressed messages in progress at once, per thread; the oldest gives way") \
     /* XML */                                                                                      \
     X(preauth_stanza_bytes, 16 * JB_KIB, 10000, 1 * JB_MIB, "bytes of an element before authentication") \
     X(preauth_elements, 32, 8, 4096, "elements in one message before authentication")              \
