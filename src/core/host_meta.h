@@ -11,7 +11,7 @@
 
 /* Append a document that lists `count` URLs ("wss://example.org/xmpp-websocket") in order of
  * preference.  URLs are UTF-8 without control characters.
- * 0, JB_ENOMEM, JB_EFULL; on failure the buffer is as before. */
+ * 0, JB_ENOMEM, JB_EFULL, JB_EINVAL (a control character); on failure the buffer is as before. */
 JB_NODISCARD int jb__host_meta_xml(const struct jb_str *urls, size_t count, struct jb__buf *out);
 JB_NODISCARD int jb__host_meta_json(const struct jb_str *urls, size_t count, struct jb__buf *out);
 

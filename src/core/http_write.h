@@ -17,12 +17,15 @@
 struct jb__http_writer {
     struct jb__buf *buf; /* where the text goes; the caller's */
     size_t start;        /* buf->n at begin */
-    unsigned status;
-    int err; /* first error, 0 so far */
+    unsigned status;     /* 0: a request */
+    int err;             /* first error, 0 so far */
 };
 
 /* The status line.  A status without a standard phrase gets an empty one. */
 void jb__http_begin(struct jb__http_writer *w, struct jb__buf *buf, unsigned status);
+/* A request line instead (for the client); `target` is visible ASCII. */
+void jb__http_begin_request(struct jb__http_writer *w, struct jb__buf *buf, const char *method,
+                            struct jb_str target);
 /* "Name: value".  A value with CR, LF or NUL is refused (sticky JB_EINVAL), whoever brought it. */
 void jb__http_header(struct jb__http_writer *w, const char *name, struct jb_str value);
 void jb__http_header_u64(struct jb__http_writer *w, const char *name, uint64_t value);
@@ -31,7 +34,7 @@ void jb__http_header_date(struct jb__http_writer *w, const char *name, int64_t u
 /* X-Content-Type-Options, Referrer-Policy and, unless `csp` is empty, Content-Security-Policy. */
 void jb__http_security(struct jb__http_writer *w, struct jb_str csp);
 
-/* Content-Length (not for 1xx, 204 and 304, RFC 9110 8.6), the empty line and the body.
+/* Content-Length (not for a request, 1xx, 204 and 304; RFC 9110 8.6), the empty line and the body.
  * 0, JB_ENOMEM, JB_EFULL, JB_EINVAL. */
 JB_NODISCARD int jb__http_end(struct jb__http_writer *w, struct jb_str body);
 /* The same without the body: for HEAD, and when the body goes out by another way. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/ns.h"
 
-#include "ns_table.h"
+#include "core/ns_table.h"
 
 static const struct jb_str uris[JB_NS_COUNT] = {
     JB_STR_INIT(""),

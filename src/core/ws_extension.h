@@ -9,7 +9,7 @@
 #ifndef JB_CORE_WS_EXTENSION_H
 #define JB_CORE_WS_EXTENSION_H
 
-#include "base/buf.h"
+#include "base/str.h"
 
 enum { JB__WS_WINDOW_BITS_MIN = 9, JB__WS_WINDOW_BITS_MAX = 15 };
 
@@ -25,8 +25,10 @@ struct jb__ws_deflate {
  * (RFC 7692 7).  `enabled` false declines all.
  * Returns false only when a header breaks the grammar: the handshake must then fail. */
 bool jb__ws_extension_accept(struct jb_str fields, bool enabled, struct jb__ws_deflate *out);
-/* The value of the answer's header; nothing is appended when compression is off. */
-JB_NODISCARD int jb__ws_extension_answer(const struct jb__ws_deflate *d, struct jb__buf *out);
+/* The value of the answer's header, made in `text`; empty when compression is off. */
+enum { JB__WS_EXTENSION_BYTES = 128 };
+struct jb_str jb__ws_extension_answer(const struct jb__ws_deflate *d,
+                                      char text[JB__WS_EXTENSION_BYTES]);
 
 /* Client: the offer that goes with jb__ws_extension_agreed(). */
 struct jb_str jb__ws_extension_offer(void);

@@ -41,7 +41,7 @@ struct jb__ws_handshake_options {
 
 /* The verdict.  Slices point into the request. */
 struct jb__ws_handshake {
-    struct jb__http_fault fault; /* status 0: accepted; otherwise 400, 403, 405, 426 */
+    struct jb__http_fault fault; /* status 0: accepted; otherwise 400, 403, 426 */
     struct jb_str key;           /* Sec-WebSocket-Key */
     struct jb_str protocol;      /* the answer's Sec-WebSocket-Protocol; empty: no such header */
     struct jb__ws_deflate deflate;
