@@ -247,8 +247,8 @@ static bool take_authority(struct jb_str *target, struct jb_str *authority)
 static enum jb__http_step read_target(struct jb__http_parser *p, struct jb__http_request *out)
 {
     struct jb_str target = out->target;
-    struct jb_str authority = JB_STR_NONE;
-    struct jb_str path;
+    struct jb_str authority, path, host;
+    int port;
 
     if (target.n == 0 || memchr(target.p, '#', target.n))
         return refuse(p, 400, "The request's target is empty or holds a '#'.");
@@ -256,10 +256,13 @@ static enum jb__http_step read_target(struct jb__http_parser *p, struct jb__http
         out->path = target;
         return JB__HTTP_DONE;
     }
-    if (take_authority(&target, &authority))
+    if (take_authority(&target, &authority)) {
+        if (!jb__http_split_host(authority, &host, &port))
+            return refuse(p, 400, "The host in the request's target is malformed.");
         out->host = authority;
-    else if (target.p[0] != '/')
+    } else if (target.p[0] != '/') {
         return refuse(p, 400, "The request's target is neither a path nor a URL.");
+    }
     jb_str_cut(target, '?', &path, &out->query);
     return read_path(p, path.n ? path : JB_STR("/"), out);
 }
