@@ -208,9 +208,10 @@ int jb__inflate_piece(struct jb__codec *c, struct jb__inflate *m, struct jb_str 
     int rc = inflate_all(f, piece.p, piece.n, out);
     if (rc != 0 || !last || f->complete)
         return rc;
+    size_t before = out->n;
     rc = inflate_all(f, tail, sizeof tail, out);
-    if (rc == 0 && !f->complete && !(f->z.data_type & BETWEEN_BLOCKS))
-        rc = JB_EINVAL;
+    if (rc == 0 && (out->n != before || !(f->z.data_type & BETWEEN_BLOCKS)))
+        rc = JB_EINVAL; /* the tail was taken for the rest of a block */
     return rc;
 }
 
