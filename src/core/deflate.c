@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <zlib.h>
 
-enum { WINDOW_BITS_MIN = 9, WINDOW_BITS_MAX = 15, MEM_LEVEL = 8 };
+enum { WINDOW_BITS_MIN = 9, WINDOW_BITS_MAX = 15, MEM_LEVEL = 6 };
 
 /* What a sender strips off each message and a receiver puts back (RFC 7692 7.2): the length fields
  * of the empty stored block that a sync flush writes. */
