@@ -3,10 +3,12 @@
  * stream of its own, so a connection owns zlib memory only between the first and the last byte of
  * a compressed message.
  *
- * That memory is in a codec, one per reactor (one per client in the library):
- *   - one deflater for each window size in use, made at first use (170,000 bytes for 15 bits,
- *     41,000 for 9); compressing a message is one call, so they are never held;
- *   - inflaters (40,000 bytes each), one per message in progress, `deflate_inflaters` at most.  One
+ * That memory is in a codec, one per reactor (one per client in the library).
+ *
+ * Deflaters: one for each window size in use, made at first use (170,000 bytes for 15 bits, 41,000
+ * for 9).  Compressing a message is one call, so they are never held.
+ *
+ * Inflaters (40,000 bytes each): one per message in progress, `deflate_inflaters` at most.  One
  * idle inflater is kept, more are freed.  When all are taken, a new message takes over the one
  * whose message began first: its owner is told at his next piece (JB_ECLOSED) and closes.  Honest
  * messages take milliseconds, so those who begin and never finish lose to everybody else.

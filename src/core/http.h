@@ -58,8 +58,8 @@ enum jb__http_method {
  * of a field, not a matter of taste, hence no line in limits.h. */
 enum { JB__HTTP_PATH_BYTES = 1024 };
 
-/* All slices point into the bytes handed to the parser, `path` perhaps into `decoded`: the struct
- * must not be copied, nor the bytes moved, while it is used. */
+/* All slices point into the bytes handed to the parser, `path` into `decoded`: the struct must not
+ * be copied, nor the bytes moved, while it is used. */
 struct jb__http_request {
     struct jb_str method_name;
     enum jb__http_method method;
@@ -96,12 +96,12 @@ void jb__http_parser_init(struct jb__http_parser *p, const struct jb_limits *lim
  * two programs in a row can never understand it differently.
  *
  * Statuses of faults: 400 syntax, 404 path, 411 Transfer-Encoding, 413 body over the limit,
- * 414 first line or path over the limit, 431 head or header count over the limit, 505 version. */
+ * 414 first line or path over the limit, 417 Expect, 431 head or header count over the limit,
+ * 505 version. */
 enum jb__http_step jb__http_parse_request(struct jb__http_parser *p, struct jb_str in,
                                           struct jb__http_request *out);
 
-/* The same for a response; a fault's status is then only a class (400: it is no proper response).
- */
+/* The same for a response; a fault's status then means nothing to a client, its words do. */
 enum jb__http_step jb__http_parse_response(struct jb__http_parser *p, struct jb_str in,
                                            struct jb__http_response *out);
 

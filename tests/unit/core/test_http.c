@@ -12,30 +12,36 @@
 
 static struct jb_limits limits;
 
-/* Feeds `text` one way; true for DONE.  The last copy stays in *held for the slices of *req. */
-static bool feed(struct jb_str text, enum arrival how, struct prng *r, struct jb__http_request *req,
-                 struct jb__http_fault *fault, struct jb_str *held)
+/* What came of feeding a text; free(3) held.p, into which the slices of req point. */
+struct fed {
+    struct jb__http_request req;
+    struct jb__http_fault fault; /* status 0 accepted, 1 incomplete */
+    struct jb_str held;
+    bool done;
+};
+
+static void feed(struct jb_str text, enum arrival how, struct prng *r, struct fed *f)
 {
     struct jb__http_parser parser;
     enum jb__http_step step = JB__HTTP_MORE;
 
     jb__http_parser_init(&parser, &limits);
-    *held = JB_STR_NONE;
+    f->held = JB_STR_NONE;
     for (size_t n = 0; step == JB__HTTP_MORE && n < text.n;) {
         n = next_total(how, r, n, text.n);
-        free((void *)(uintptr_t)held->p);
-        *held = exact_copy(text, n);
-        step = jb__http_parse_request(&parser, *held, req);
+        free((void *)(uintptr_t)f->held.p);
+        f->held = exact_copy(text, n);
+        step = jb__http_parse_request(&parser, f->held, &f->req);
     }
-    *fault = parser.fault;
+    f->fault = parser.fault;
     if (step == JB__HTTP_MORE)
-        *fault = (struct jb__http_fault){ 1, "incomplete" };
-    return step == JB__HTTP_DONE;
+        f->fault = (struct jb__http_fault){ 1, "incomplete" };
+    f->done = step == JB__HTTP_DONE;
 }
 
-static void release(struct jb_str held)
+static void release(struct fed *f)
 {
-    free((void *)(uintptr_t)held.p);
+    free((void *)(uintptr_t)f->held.p);
 }
 
 /* The status of the answer: 0 accepted, 1 incomplete; the same in whatever pieces it arrives. */
@@ -46,17 +52,15 @@ static unsigned status_of(struct jb_str text)
 
     for (int round = 0; round < 8; round++) {
         enum arrival how = round < 2 ? (enum arrival)round : RANDOM;
-        struct jb__http_request req;
-        struct jb__http_fault fault;
-        struct jb_str held;
-        bool done = feed(text, how, &r, &req, &fault, &held);
-        assert_int_equal(done, fault.status == 0);
-        assert_true(fault.status == 0 || fault.words != NULL);
+        struct fed f;
+        feed(text, how, &r, &f);
+        assert_int_equal(f.done, f.fault.status == 0);
+        assert_true(f.done || f.fault.words != NULL);
         if (round == 0)
-            first = fault.status;
-        if (first != fault.status)
-            fail_msg("%u whole, %u in pieces: %.*s", first, fault.status, JB_STR_ARG(text));
-        release(held);
+            first = f.fault.status;
+        if (first != f.fault.status)
+            fail_msg("%u whole, %u in pieces: %.*s", first, f.fault.status, JB_STR_ARG(text));
+        release(&f);
     }
     return first;
 }
@@ -81,25 +85,25 @@ static void reads_a_request(void **state)
     (void)state;
 
     for (enum arrival how = WHOLE; how < ARRIVALS; how++) {
-        struct jb__http_request req;
-        struct jb__http_fault fault;
-        struct jb_str held, value;
-        assert_true(feed(jb_str(text, sizeof text - 1), how, &r, &req, &fault, &held));
-        assert_int_equal(req.method, JB__HTTP_GET);
-        assert_true(jb_str_eqz(req.method_name, "GET"));
-        assert_true(jb_str_eqz(req.target, "/xmpp-websocket/a%20b?x=1&y=%41"));
-        assert_true(jb_str_eqz(req.path, "/xmpp-websocket/a b"));
-        assert_true(jb_str_eqz(req.query, "x=1&y=%41"));
-        assert_true(jb_str_eqz(req.host, "example.org:5280"));
-        assert_int_equal(req.bytes, sizeof text - 1 - strlen("frames"));
-        assert_int_equal(req.content_length, 0);
-        assert_true(req.keep_alive && !req.http10 && !req.expect_continue);
-        assert_int_equal(jb__http_field_count(req.fields, JB_STR("HOST")), 1);
-        assert_true(jb__http_field_find(req.fields, JB_STR("x-empty"), &value));
+        struct fed f;
+        struct jb_str value;
+        feed(jb_str(text, sizeof text - 1), how, &r, &f);
+        assert_true(f.done);
+        assert_int_equal(f.req.method, JB__HTTP_GET);
+        assert_true(jb_str_eqz(f.req.method_name, "GET"));
+        assert_true(jb_str_eqz(f.req.target, "/xmpp-websocket/a%20b?x=1&y=%41"));
+        assert_true(jb_str_eqz(f.req.path, "/xmpp-websocket/a b"));
+        assert_true(jb_str_eqz(f.req.query, "x=1&y=%41"));
+        assert_true(jb_str_eqz(f.req.host, "example.org:5280"));
+        assert_int_equal(f.req.bytes, sizeof text - 1 - strlen("frames"));
+        assert_int_equal(f.req.content_length, 0);
+        assert_true(f.req.keep_alive && !f.req.http10 && !f.req.expect_continue);
+        assert_int_equal(jb__http_field_count(f.req.fields, JB_STR("HOST")), 1);
+        assert_true(jb__http_field_find(f.req.fields, JB_STR("x-empty"), &value));
         assert_int_equal(value.n, 0);
-        assert_true(jb__http_field_find(req.fields, JB_STR("Connection"), &value));
+        assert_true(jb__http_field_find(f.req.fields, JB_STR("Connection"), &value));
         assert_true(jb_str_eqz(value, "keep-alive , Upgrade"));
-        release(held);
+        release(&f);
     }
 }
 
@@ -386,19 +390,18 @@ static void survives_mutation(void **state)
         memcpy(text, base, sizeof text);
         for (size_t k = 1 + prng_below(&r, 3); k > 0; k--)
             text[prng_below(&r, sizeof text)] = bytes[prng_below(&r, sizeof bytes - 1)];
-        struct jb__http_request a, b;
-        struct jb__http_fault fa, fb;
-        struct jb_str held_a, held_b;
-        bool done = feed(jb_str(text, sizeof text), WHOLE, &r, &a, &fa, &held_a);
-        assert_int_equal(done, feed(jb_str(text, sizeof text), RANDOM, &r, &b, &fb, &held_b));
-        assert_int_equal(fa.status, fb.status);
-        if (done) {
-            assert_true(a.path.n > 0 && (a.path.p[0] == '/' || jb_str_eqz(a.path, "*")));
-            assert_true(a.bytes <= sizeof text && a.bytes == b.bytes);
-            assert_true(a.fields.p >= held_a.p && a.fields.p + a.fields.n <= held_a.p + held_a.n);
+        struct fed a, b;
+        feed(jb_str(text, sizeof text), WHOLE, &r, &a);
+        feed(jb_str(text, sizeof text), RANDOM, &r, &b);
+        assert_int_equal(a.fault.status, b.fault.status);
+        if (a.done) {
+            struct jb_str fields = a.req.fields;
+            assert_true(a.req.path.p[0] == '/' || jb_str_eqz(a.req.path, "*"));
+            assert_true(a.req.bytes <= sizeof text && a.req.bytes == b.req.bytes);
+            assert_true(fields.p >= a.held.p && fields.p + fields.n <= a.held.p + a.held.n);
         }
-        release(held_a);
-        release(held_b);
+        release(&a);
+        release(&b);
     }
 }
 

@@ -20,7 +20,8 @@
 static const struct jb_str hosts[] = { JB_STR_INIT("example.org"), JB_STR_INIT("b.example") };
 static const struct jb_str allowed[] = { JB_STR_INIT("https://chat.example.net"),
                                          JB_STR_INIT("http://dev.example.net:3000"),
-                                         JB_STR_INIT("nonsense") };
+                                         JB_STR_INIT("nonsense"),
+                                         JB_STR_INIT("capacitor://localhost") };
 static struct jb__ws_handshake_options options;
 
 /* Parses `text` and judges it; the answer is in *out. */
@@ -135,7 +136,7 @@ static void checks_origins(void **state)
     static const char *const good[] = {
         "https://chat.example.net",    "https://chat.example.net:443", "HTTPS://Chat.Example.NET",
         "http://dev.example.net:3000", "https://example.org",          "https://b.example",
-        "https://EXAMPLE.org:443",
+        "https://EXAMPLE.org:443",     "capacitor://localhost",
     };
     static const char *const bad[] = {
         "null",
@@ -160,6 +161,7 @@ static void checks_origins(void **state)
         "http://b.example",
         "file://",
         "ws://example.org",
+        "capacitor://localhost:81",
         "chrome-extension://abcdef",
     };
     (void)state;
@@ -382,7 +384,7 @@ static void survives_no_memory(void **state)
 static int setup(void **state)
 {
     (void)state;
-    options = (struct jb__ws_handshake_options){ .origins = { allowed, 3, hosts, 2, false } };
+    options = (struct jb__ws_handshake_options){ .origins = { allowed, 4, hosts, 2, false } };
     return 0;
 }
 
