@@ -128,6 +128,13 @@ static struct jb__inflater *find_busy(const struct jb__codec *c, uint64_t serial
 
 /* ---- inflating ---- */
 
+static void inflater_reset(struct jb__inflater *f)
+{
+    int rc = inflateReset(&f->z);
+
+    jb_assert(rc == Z_OK); /* it fails only on a stream that was never set up */
+}
+
 int jb__inflate_begin(struct jb__codec *c, struct jb__inflate *m)
 {
     struct jb__inflater *f = c->idle;
@@ -143,7 +150,7 @@ int jb__inflate_begin(struct jb__codec *c, struct jb__inflate *m)
     }
     if (!f)
         return JB_ENOMEM;
-    jb_assert(inflateReset(&f->z) == Z_OK);
+    inflater_reset(f);
     f->complete = true;
     f->serial = m->serial = ++c->serial;
     f->older = c->newest;
@@ -176,7 +183,7 @@ static int inflate_step(struct jb__inflater *f, struct jb__buf *out)
         return JB_ENOMEM;
     if (rc == Z_STREAM_END) { /* a block marked final: what follows is a new stream (7.2.3.4) */
         f->complete = f->z.avail_in == 0;
-        jb_assert(inflateReset(&f->z) == Z_OK);
+        inflater_reset(f);
         return f->z.avail_in > 0;
     }
     if (rc != Z_OK && rc != Z_BUF_ERROR)
@@ -236,7 +243,8 @@ static z_stream *deflater_get(struct jb__codec *c, uint8_t window_bits)
     z_stream **slot = &c->deflaters[window_bits - WINDOW_BITS_MIN];
 
     if (*slot) {
-        jb_assert(deflateReset(*slot) == Z_OK);
+        int rc = deflateReset(*slot);
+        jb_assert(rc == Z_OK);
         return *slot;
     }
     z_stream *z = jb_alloc(c->alloc, sizeof *z);

@@ -14,17 +14,21 @@ static enum jb__proxy_step refuse(struct jb__proxy_header *h, const char *words)
 
 static void format_v4(const unsigned char *bytes, struct jb__proxy_address *out)
 {
-    jb_assert(inet_ntop(AF_INET, bytes, out->text, sizeof out->text) != NULL);
+    const char *text = inet_ntop(AF_INET, bytes, out->text, sizeof out->text);
+
+    jb_assert(text != NULL);
 }
 
 static void format_v6(const unsigned char *bytes, struct jb__proxy_address *out)
 {
     static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-    if (memcmp(bytes, mapped, sizeof mapped) == 0)
+    if (memcmp(bytes, mapped, sizeof mapped) == 0) {
         format_v4(bytes + sizeof mapped, out);
-    else
-        jb_assert(inet_ntop(AF_INET6, bytes, out->text, sizeof out->text) != NULL);
+        return;
+    }
+    const char *text = inet_ntop(AF_INET6, bytes, out->text, sizeof out->text);
+    jb_assert(text != NULL);
 }
 
 /* Reads the text of an address of one family (AF_INET or AF_INET6), without port or brackets. */

@@ -55,7 +55,8 @@ int jb__ws_handshake_accept(struct jb_str key, char out[JB__WS_ACCEPT_BYTES])
     memcpy(text + KEY_BYTES, guid, sizeof guid - 1);
     if (!SHA1(text, sizeof text, digest))
         return JB_ENOMEM;
-    jb_assert(jb__base64_encode(digest, sizeof digest, out) == JB__WS_ACCEPT_BYTES);
+    size_t n = jb__base64_encode(digest, sizeof digest, out);
+    jb_assert(n == JB__WS_ACCEPT_BYTES);
     return 0;
 }
 

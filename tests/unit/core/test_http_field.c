@@ -146,8 +146,9 @@ static void negotiates_content_codings(void **state)
         { "Accept-Encoding: *\r\n", both, JB__HTTP_BR },
         { "Accept-Encoding: *;q=0.1, br;q=0\r\n", both, JB__HTTP_GZIP },
         { "Accept-Encoding: *;q=0\r\n", both, JB__HTTP_IDENTITY },
-        { "Accept-Encoding: br;q=1.1, br;q=x, br;q=, br;x=1, br;q=0.1234\r\n", both,
-          JB__HTTP_IDENTITY },
+        { "Accept-Encoding: br;q=1.1, br;q=x, br;q=, br;x=1, br;q=0.x, br;z=1, br;q, "
+          "br;q=0.1234\r\n",
+          both, JB__HTTP_IDENTITY },
         { "Accept-Encoding: br;q=2\r\nAccept-Encoding: gzip;q=1.\r\n", both, JB__HTTP_GZIP },
         { "Accept-Encoding: gzip;q=0.05, br;q=0.2\r\n", both, JB__HTTP_BR },
     };

@@ -51,6 +51,7 @@ static void reads_version_1(void **state)
                      JB__PROXY_DONE);
     assert_string_equal(h.source.text, "2001:db8::1");
     assert_string_equal(h.target.text, "192.0.2.9");
+    assert_int_equal(jb__proxy_parse(JB_STR_NONE, &h), JB__PROXY_MORE);
     assert_int_equal(parse(JB_STR("PROXY UNKNOWN\r\n"), &h), JB__PROXY_DONE);
     assert_false(h.known);
     assert_int_equal(h.bytes, 15);

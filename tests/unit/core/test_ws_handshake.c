@@ -189,6 +189,8 @@ static void allows_its_own_page(void **state)
     assert_false(allows("http://example.org:5281", "example.org:5280"));
     assert_false(allows("http://127.0.0.1:5280", "127.0.0.2:5280"));
     assert_false(allows("http://localhost:5280", "127.0.0.1:5280"));
+    assert_false(allows("http://localhost", ""));
+    assert_true(allows("https://example.org:443", "example.org"));
     /* a stranger's name that resolves to us (DNS rebinding) */
     assert_false(allows("http://evil.example:5280", "evil.example:5280"));
     assert_false(allows("http://1.2.3.4.evil.example", "1.2.3.4.evil.example"));
