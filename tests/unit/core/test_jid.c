@@ -354,6 +354,10 @@ static void test_domains(void **state)
         { "\uff58n--bcher-kva", "b\u00fccher" }, /* an x by width */
         { "xn--bb-eka.at", "\u00f6bb.at" },
         { "xn--BB-EKA.at", "\u00f6bb.at" },
+        /* Cherokee: capitals are the stable form for IDNA, small letters for our mapping */
+        { "xn--58d", NULL },
+        { "\u13a0", NULL },
+        { "\uab70", NULL },
         /* addresses */
         SAME("127.0.0.1"),
         { "127.0.0.1.", "127.0.0.1" },
@@ -457,6 +461,12 @@ static void test_case_53_refused_never_cut(void **state)
     assert_int_equal(domain_rc(fill("\u00fc.", 1023)), 0); /* 341 labels and dots, less the last */
     assert_int_equal(domain_rc(fill("\u00fc.", 1024)), JB_EINVAL); /* cut inside */
     assert_int_equal(domain_rc(fill("\u00fc.", 1025)), JB_EINVAL);
+    for (size_t n = 250; n < 256; n++) { /* about the most bytes a label of 63 letters can have */
+        struct jb_str label = fill("\u4f8b", n / 3 * 3);
+        struct jb_str ascii = fill("a", n);
+        memcpy((char *)ascii.p, label.p, label.n);
+        assert_int_equal(domain_rc(ascii), JB_EINVAL);
+    }
     assert_int_equal(domain_rc(fill("a", 63)), 0);
     assert_int_equal(domain_rc(fill("a", 64)), JB_EINVAL);
     assert_int_equal(domain_rc(fill("A", 64)), JB_EINVAL);

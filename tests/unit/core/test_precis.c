@@ -3,6 +3,7 @@
 
 #include "core/precis.h"
 
+#include <stdlib.h>
 #include <uninorm.h>
 
 /* One code point of each kind that RFC 8264 section 9 names. */
@@ -149,9 +150,14 @@ static void test_contextual_rules(void **state)
         { false, { 0x6f9, 'a', 0x669 } },
     };
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (jb__precis_context_ok(rows[i].v, length(&rows[i])) != rows[i].ok)
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t n = length(&rows[i]);
+        uint32_t *v = malloc(n * sizeof *v); /* exactly: a sanitizer sees a look behind the end */
+        memcpy(v, rows[i].v, n * sizeof *v);
+        if (jb__precis_context_ok(v, n) != rows[i].ok)
             fail_msg("row %zu", i);
+        free(v);
+    }
 }
 
 /* RFC 5893 section 2: the six conditions. */
