@@ -12,8 +12,8 @@ compared with other servers'; text, payloads and code are our own. Where that su
 from dataclasses import dataclass
 from typing import Callable
 
-from wsclient import (CLOSE, Eof, Timeout, Violation, WsClient, close_code, close_payload,
-                      encode_frame)
+from wsclient import (CLOSE, Eof, Timeout, Violation, WsClient, accept_for, close_code,
+                      close_payload, encode_frame)
 
 OK, NON_STRICT = "OK", "NON-STRICT"
 WHOLE, PER_FRAME = 0, "frame"  # how octets reach the wire; a number N means chops of N octets
@@ -75,6 +75,8 @@ class Session:
             response = self.ws.upgrade(extensions=extensions)
             if response.status != 101:
                 raise Failed("upgrade answered %d %r" % (response.status, response.body[:80]))
+            if self.ws.header("sec-websocket-accept") != accept_for(self.ws.key):
+                raise Failed("wrong Sec-WebSocket-Accept")
         except BaseException:
             self.ws.close()
             raise

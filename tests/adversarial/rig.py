@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""What a case gets: a running server, users, clients, and the watch over all of it.
+
+Around every case the rig asserts that the server is the same live process afterwards, that a canary
+that logged in before was echoed within its limit all along, and that the server's memory and
+descriptors have returned: RSS to at most `slack_mib` (4 unless the case says otherwise) above the
+level before, descriptors to at most 2 above, both within 5 s.
+"""
+
+import contextlib
+import os
+import shlex
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+
+import settings
+from xmpp import Closed, Fail, Timeout, WsClient, Xmpp, check, message
+
+from wsclient import Wire
+
+CANARY_EVERY_S = 0.2
+FD_SLACK = 2
+SETTLE_S = 5.0
+
+
+class Canary:
+    """A session that sends itself a message every 200 ms and keeps the longest wait."""
+
+    def __init__(self, rig):
+        self.client = rig.client("canary", source="127.0.0.1")
+        self.count, self.worst, self.failure = 0, 0.0, None
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._loop, daemon=True)
+        self.thread.start()
+
+    def echo(self):
+        """One round; returns how long it took."""
+        with self.lock:
+            self.count += 1
+            text, begun = "canary %d" % self.count, time.monotonic()
+            self.client.send(message(self.client.jid, text))
+            self.client.wait_for(lambda e: "".join(e.itertext()) == text, 5.0)
+            took = time.monotonic() - begun
+            self.worst = max(self.worst, took)
+            return took
+
+    def _loop(self):
+        while not self.stopping.wait(CANARY_EVERY_S):
+            try:
+                self.echo()
+            except (Closed, Timeout, Fail, OSError) as e:
+                self.failure = "%s %s" % (type(e).__name__, e)
+                return
+
+    def judge(self, limit):
+        """Asserts over the time since the last call, and one round now."""
+        try:
+            if self.failure is None:
+                self.echo()
+        except (Closed, Timeout, Fail, OSError) as e:
+            self.failure = "%s %s" % (type(e).__name__, e)
+        check(self.failure is None, "the canary lost its session: %s", self.failure)
+        worst, self.worst = self.worst, 0.0
+        check(worst <= limit, "the canary waited %.2f s for its echo", worst)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(6)
+        self.client.close()
+
+
+class Rig:
+    """One server with one configuration. `start` is (config text, stack KiB or None) -> server."""
+
+    def __init__(self, start, overrides, options, stack_kib=None):
+        self.start, self.overrides, self.options = start, overrides, options
+        self.server = start(settings.config_text(overrides), stack_kib)
+        self.host, self.port = self.server.host, self.server.port
+        self.scheme = "wss" if overrides.get("tls") == "own" else "ws"
+        self.domain = settings.DOMAIN
+        self.limits = {**settings.LIMITS,
+                       **{k: v for k, v in overrides.items() if k in settings.LIMITS}}
+        self.server.import_users((self.bare(user), settings.PASSWORD) for user in settings.USERS)
+        self.canary = Canary(self)
+
+    def stop(self):
+        self.canary.stop()
+        self.server.stop()
+
+    @contextlib.contextmanager
+    def variant(self, overrides=None, stack_kib=None):
+        """A second server for the length of a block, for a case that needs two configurations."""
+        other = Rig(self.start, {**self.overrides, **(overrides or {})}, self.options, stack_kib)
+        try:
+            yield other
+            other.canary.judge(1.0)
+        finally:
+            other.stop()
+
+    # -- clients -----------------------------------------------------------------------------
+
+    def url(self, path=None):
+        return "%s://%s:%d%s" % (self.scheme, self.host, self.port, path or settings.WS_PATH)
+
+    def wire(self, **kw):
+        return Wire(self.host, self.port, **{"timeout": 5.0, **kw})
+
+    def ws(self, **kw):
+        return WsClient(self.url(), **{"timeout": 5.0, **kw})
+
+    def connect(self, **kw):
+        """Upgraded, nothing opened yet."""
+        return Xmpp(self.url(), self.domain, **kw)
+
+    def opened(self, **kw):
+        client = self.connect(**kw)
+        client.open()
+        return client
+
+    def client(self, user, resource=None, **kw):
+        return self.connect(**kw).login(user, settings.PASSWORD, resource)
+
+    def bare(self, user):
+        return "%s@%s" % (user, self.domain)
+
+    # -- the process -------------------------------------------------------------------------
+
+    def status_word(self, field):
+        with open("/proc/%d/status" % self.server.pid) as f:
+            for line in f:
+                if line.startswith(field + ":"):
+                    return line.split()[1]
+        raise Fail("no %s: is the server dead?" % field)
+
+    def rss_kib(self):
+        return int(self.status_word("VmRSS"))
+
+    def peak_kib(self):
+        return int(self.status_word("VmHWM"))
+
+    def reset_peak(self):
+        with open("/proc/%d/clear_refs" % self.server.pid, "w") as f:
+            f.write("5")
+
+    def fds(self):
+        return len(os.listdir("/proc/%d/fd" % self.server.pid))
+
+    def alive(self):
+        try:
+            return self.status_word("State") not in ("Z", "X")
+        except (OSError, Fail):
+            return False
+
+    def log_text(self):
+        return "\n".join(self.server.log())
+
+    # -- the watch ---------------------------------------------------------------------------
+
+    def warm_up(self):
+        """First uses of code and allocator should not be counted against the first case."""
+        for how in range(3):
+            with self.client("alice") as client:
+                client.silent_until_ping()
+
+    @contextlib.contextmanager
+    def watch(self, entry):
+        self.canary.judge(1.0)
+        rss, fds = self.rss_kib(), self.fds()
+        yield
+        check(self.alive(), "the server died")
+        self.canary.judge(entry.canary_s)
+        slack = entry.slack_mib * 1024 * self.options.rss_factor
+        deadline = time.monotonic() + SETTLE_S
+        while self.fds() > fds + FD_SLACK or self.rss_kib() > rss + slack:
+            check(time.monotonic() < deadline, "not back to baseline: RSS %d -> %d KiB, fds %d -> %d",
+                  rss, self.rss_kib(), fds, self.fds())
+            time.sleep(0.05)
+
+
+def wrap_stack(binary, stack_kib):
+    """A script that runs `binary` with a small stack, under the same pid."""
+    fd, path = tempfile.mkstemp(prefix="small-stack-", suffix=".sh")
+    with os.fdopen(fd, "w") as f:
+        f.write("#!/bin/sh\nulimit -s %d\nexec %s \"$@\"\n" % (stack_kib, shlex.quote(binary)))
+    os.chmod(path, stat.S_IRWXU)
+    return path
+
+
+def self_signed(directory, name=settings.DOMAIN):
+    """A key and certificate for `name`; returns their paths."""
+    cert, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + name,
+                    "-addext", "subjectAltName=DNS:%s,IP:127.0.0.1" % name,
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
