@@ -28,7 +28,7 @@ BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 CLIENT = "jabber:client"
 PING = "urn:xmpp:ping"
 
-ids = itertools.count(1)
+counter = itertools.count(1)
 
 
 class Fail(AssertionError):
@@ -77,6 +77,11 @@ def condition(parent, namespace):
 
 def b64(data):
     return base64.b64encode(data if isinstance(data, bytes) else data.encode()).decode()
+
+
+def next_id(prefix):
+    """An id that no other stanza of this run has."""
+    return "%s-%d" % (prefix, next(counter))
 
 
 def attrs(**kw):
@@ -198,7 +203,7 @@ class Xmpp:
 
     def silent_until_ping(self, timeout=None):
         """What comes before the answer to a ping sent now: proves that nothing else is coming."""
-        id, seen = "marker-%d" % next(ids), []
+        id, seen = next_id("marker"), []
         self.send(ping_iq(id, self.domain))
         while True:
             element = self.recv(timeout)
