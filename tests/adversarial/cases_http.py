@@ -142,7 +142,8 @@ def sized_request(rig, size):
     return data
 
 
-@case(5, "smuggling: lengths, bodies, stray bytes, folded lines; 8 KiB and 100 headers at most")
+@case(5, "smuggling: lengths, bodies, stray bytes, folded lines; 8 KiB and 100 headers at most",
+      counts=("http_head_bytes", "http_headers"))
 def case_05_smuggling(rig):
     lines = upgrade_lines(rig)
     bad = {
@@ -223,7 +224,8 @@ def crowd(rig, count, first):
 
 
 @case(6, "slowloris: 1,000 dripping sockets are closed in time, others log in meanwhile",
-      config={"http_timeout_ms": 3000}, slack_mib=8)
+      config={"http_timeout_ms": 3000, "auth_timeout_ms": 4000}, slack_mib=8,
+      counts=("http_timeout_ms", "auth_timeout_ms"))
 def case_06_slowloris(rig):
     count, limit = int(1000 * rig.options.scale), rig.limits["http_timeout_ms"] / 1000
     sockets = crowd(rig, count, b"GET / HTTP/1.1\r\nX-Slow: ")
@@ -254,6 +256,42 @@ def case_06_slowloris(rig):
     check(min(closed.values()) > limit * 0.5, "closed after only %.1f s", min(closed.values()))
     check(len(waits) >= 3 and max(w for w in waits if isinstance(w, float)) <= 1.0,
           "logins during the attack: %s", waits[-3:])
+    auth_deadline(rig)
+    crowding(rig)
+
+
+def auth_deadline(rig):
+    """Whatever was reached before a resource is bound, the connection ends at the deadline."""
+    limit, begun = rig.limits["auth_timeout_ms"] / 1000, time.monotonic()
+    stages = {"upgraded": rig.connect(timeout=limit + 3), "opened": rig.opened(timeout=limit + 3),
+              "logged in": rig.connect(timeout=limit + 3).authenticate("bob", settings.PASSWORD)}
+    with rig.client("bob") as bound:
+        for what, client in stages.items():
+            client.ending()
+            took = time.monotonic() - begun
+            check(limit * 0.7 < took < limit + 2, "%s: closed after %.1f s", what, took)
+            client.close()
+        bound.silent_until_ping()
+
+
+def crowding(rig):
+    """At most so many connections of one address wait for their login; others are not concerned."""
+    with rig.variant({"unauthenticated_per_address": 5}) as other:
+        held = [other.opened(source="127.0.0.31") for _ in range(5)]
+        try:
+            other.opened(source="127.0.0.31").close()
+            check(False, "a sixth unauthenticated connection of one address is served")
+        except (Closed, Eof, Timeout, OSError):
+            pass
+        except Fail as e:
+            check("answered" in str(e), str(e))  # an HTTP refusal is as good as a closed socket
+        other.client("bob", source="127.0.0.32").close()
+        held.pop().close()
+        deadline = time.monotonic() + 2.0
+        while not try_login(other, settings.PASSWORD, "127.0.0.31"):
+            check(time.monotonic() < deadline, "the place of a closed connection stays taken")
+        for client in held:
+            client.close()
 
 
 def tls_options(directory):

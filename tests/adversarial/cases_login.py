@@ -35,7 +35,8 @@ def case_42_login_storm(rig):
 
 
 @case(43, "guessing is stopped by address; nobody can lock another's account",
-      config={"auth_failures_per_address": 5})
+      config={"auth_failures_per_address": 5},
+      counts=("auth_failures_per_address", "auth_attempts"))
 def case_43_guessing(rig):
     for _ in range(6):
         check(not try_login(rig, "wrong", "127.0.0.21"), "a wrong password is accepted")
@@ -80,6 +81,12 @@ def case_44_order(rig):
             client.send(BEFORE["message"] % {"bob": bob.jid})
             client.expect_stream_error("not-authorized", "invalid-namespace", "bad-format",
                                        "invalid-xml", "unsupported-stanza-type")
+        with rig.connect() as client:
+            client.send("<auth xmlns='%s' mechanism='PLAIN'>%s</auth>"
+                        % (SASL, b64("\0alice\0" + PASSWORD)))
+            end = client.ending()
+            check(end.errors and "{%s}success" % SASL not in [e.tag for e in end.elements],
+                  "login without <open/>: %s", end)
         after_login(rig)
         with rig.client("alice") as alice:
             alice.send(message(bob.jid, "marker"))

@@ -53,7 +53,7 @@ def judge_from(alice, bob, forged, kind):
 SAME = ("BOB", "Bob", "\uff42\uff4f\uff42", "\uff22OB")            # case and width
 SAME_OR_BAD = ("bo\u0062\u200d", "bo\u200bb", "b\u00adob", "\u2060bob")  # invisible characters
 BAD = ("b ob", "b\u3000ob", "b&quot;ob", "b&amp;b", "b&apos;ob", "b:ob", "b&lt;ob", "b&gt;ob", "b@ob",
-       "bo\u05d0b", "\u202ebob", "\u2168", "b\ufdfaob", "bo\U0001f600", "\u1f71" * 400)
+       "bo\u05d0b", "\u202ebob", "\u2168", "b\ufdfaob", "bo\U0001f600")
 BAD_DOMAINS = ("xn--bob-", "loc alhost", "localhost..", "-localhost", "xn--abc-.example", "a" * 64 + ".x",
                "local\u200dhost", "\u202elocalhost", "[::1", "local_host@")
 
@@ -104,7 +104,7 @@ def case_52_precis(rig):
 def case_53_part_lengths(rig):
     alice, bob = pair(rig)
     with alice, bob:
-        for unit in ("a", "\u00e9", "\u20ac", "\U00020000"):
+        for unit in ("a", "\u00e9", "\u4e2d", "\U00020000"):
             width = len(unit.encode())
             fits = "b" * (1023 % width) + unit * (1023 // width)
             over = fits + unit

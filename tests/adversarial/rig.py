@@ -9,12 +9,15 @@ level before, descriptors to at most 2 above, both within 5 s.
 
 import contextlib
 import os
+import re
 import shlex
+import socket
 import stat
 import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 
 import settings
 from xmpp import Closed, Fail, Timeout, WsClient, Xmpp, check, message
@@ -78,7 +81,9 @@ class Rig:
 
     def __init__(self, start, overrides, options, stack_kib=None):
         self.start, self.overrides, self.options = start, overrides, options
-        self.server = start(settings.config_text(overrides), stack_kib)
+        self.metrics_port = free_port()
+        listen = {"metrics_listen": "127.0.0.1:%d" % self.metrics_port}
+        self.server = start(settings.config_text({**overrides, **listen}), stack_kib)
         self.host, self.port = self.server.host, self.server.port
         self.scheme = "wss" if overrides.get("tls") == "own" else "ws"
         self.domain = settings.DOMAIN
@@ -158,27 +163,44 @@ class Rig:
     def log_text(self):
         return "\n".join(self.server.log())
 
+    def limit_count(self, limit):
+        """How often the server says that this limit has bitten."""
+        url = "http://127.0.0.1:%d%s" % (self.metrics_port, settings.METRICS_PATH)
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text = answer.read().decode()
+        found = re.search(settings.LIMIT_METRIC % limit, text)
+        return float(found.group(1)) if found else 0.0
+
     # -- the watch ---------------------------------------------------------------------------
 
     def warm_up(self):
         """First uses of code and allocator should not be counted against the first case."""
-        for how in range(3):
+        for _ in range(3):
             with self.client("alice") as client:
                 client.silent_until_ping()
 
     @contextlib.contextmanager
     def watch(self, entry):
         self.canary.judge(1.0)
+        counted = {limit: self.limit_count(limit) for limit in entry.counts}
         rss, fds = self.rss_kib(), self.fds()
         yield
         check(self.alive(), "the server died")
         self.canary.judge(entry.canary_s)
+        for limit, before in counted.items():
+            check(self.limit_count(limit) > before, "the limit %s bit but was not counted", limit)
         slack = entry.slack_mib * 1024 * self.options.rss_factor
         deadline = time.monotonic() + SETTLE_S
         while self.fds() > fds + FD_SLACK or self.rss_kib() > rss + slack:
             check(time.monotonic() < deadline, "not back to baseline: RSS %d -> %d KiB, fds %d -> %d",
                   rss, self.rss_kib(), fds, self.fds())
             time.sleep(0.05)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def wrap_stack(binary, stack_kib):

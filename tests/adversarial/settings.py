@@ -70,6 +70,12 @@ OPTIONS = {
     "level": "log",
 }
 
+# Options outside all sections. The rig gives each server a port for its metrics.
+ROOT_OPTIONS = ("metrics_listen",)
+METRICS_PATH = "/metrics"
+# A limit that bites is counted: jabiru_limit_total{limit="xml_depth"} 3
+LIMIT_METRIC = r'jabiru_limit_total\{limit="%s"\} ([0-9.e+]+)'
+
 # How an administrator changes a password: `jabiru admin ...`, the new password on standard input.
 ADMIN_SET_PASSWORD = ("user", "password")
 
@@ -86,10 +92,11 @@ def render(value):
 
 def config_text(overrides):
     """The server's configuration file: the relaxed rates, then what the case asks for."""
-    sections = {"limits": dict(RELAXED)}
+    sections = {"": {}, "limits": dict(RELAXED)}
     for name, value in overrides.items():
-        section = "limits" if name in LIMITS else OPTIONS[name]
+        section = "" if name in ROOT_OPTIONS else "limits" if name in LIMITS else OPTIONS[name]
         sections.setdefault(section, {})[name] = value
-    return "".join("%s {\n%s}\n" % (section, "".join("    %s = %s\n" % (k, render(v))
-                                                    for k, v in options.items()))
-                   for section, options in sections.items())
+    root = "".join("%s = %s\n" % (k, render(v)) for k, v in sections.pop("").items())
+    return root + "".join("%s {\n%s}\n" % (section, "".join("    %s = %s\n" % (k, render(v))
+                                                           for k, v in options.items()))
+                          for section, options in sections.items())

@@ -141,13 +141,14 @@ class Scram:
 class Xmpp:
     """One connection. Methods that name a step do that step and return the answer's element."""
 
-    def __init__(self, url, domain="localhost", source=None, timeout=5.0, tls=None, headers=()):
+    def __init__(self, url, domain="localhost", source=None, timeout=5.0, tls=None, headers=(),
+                 extensions=None):
         self.domain, self.timeout = domain, timeout
         self.ws = WsClient(url, timeout=timeout, tls=tls, source=source)
         self.jid = None
         self.features = None
         try:
-            lines = self.ws.default_headers("xmpp") + list(headers)
+            lines = self.ws.default_headers("xmpp", extensions) + list(headers)
             response = self.ws.upgrade(headers=lines)
             check(response.status == 101, "upgrade answered %d %r", response.status, response.body)
         except BaseException:
