@@ -13,7 +13,7 @@ import time
 import settings
 from registry import case
 from rig import self_signed
-from xmpp import Closed, Eof, Fail, Timeout, Xmpp, b64, check, message
+from xmpp import FRAMING, Closed, Eof, Fail, Timeout, Xmpp, b64, check, message
 
 from wsclient import TEXT, encode_frame, new_key
 
@@ -123,9 +123,10 @@ def case_04_bad_upgrade(rig):
     two = upgrade_lines(rig) + ["Sec-WebSocket-Key: " + new_key()]
     refused(rig, "two keys", request(rig, two), (400,), ends=False)
     lines, path = upgrade_lines(rig), settings.WS_PATH
-    for first in ("GET %s HTTP/1.0", "GET %s HTTP/0.9", "GET %s HTTP/2.0", "GET %s", "get %s HTTP/1.1",
-                  "POST %s HTTP/1.1", "PUT %s HTTP/1.1", "CONNECT %s HTTP/1.1", "GET  %s HTTP/1.1"):
-        refused(rig, repr(first), request(rig, lines, first % path), (400, 405, 501, 505),
+    for first in ("GET %s HTTP/1.0", "GET %s HTTP/0.9", "GET %s HTTP/2.0", "GET %s",
+                  "get %s HTTP/1.1", "POST %s HTTP/1.1",
+                  "PUT %s HTTP/1.1", "CONNECT %s HTTP/1.1", "GET  %s HTTP/1.1"):
+        refused(rig, repr(first), request(rig, lines, first % path), (400, 405, 426, 501, 505),
                 ends=False)
 
 
@@ -337,8 +338,9 @@ def renegotiate(address):
 @case(8, "paths that try to climb are 404; nothing administrative on the public listener")
 def case_08_paths(rig):
     ws = settings.WS_PATH
-    climbing = ["/..%2f", "/..%2f..%2fetc%2fpasswd", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
-                "/%252e%252e/", "//etc/passwd", "/;x=y", "/%u002e%u002e/", "/.%00/", "/.git/config",
+    climbing = ["/..%2f", "/..%2f..%2fetc%2fpasswd", "/../../etc/passwd",
+                "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e/",
+                "//etc/passwd", "/;x=y", "/%u002e%u002e/", "/.%00/", "/.git/config",
                 ws + "/../..%2f", ws + ";x=y", "/" + ws, ws + "%2f", ws + "/x", ws.upper(),
                 "/..\\..\\", "/%c0%ae%c0%ae/"]
     private = ["/metrics", "/admin/", "/admin", "/api/", "/stats", "/debug", "/console", "/status"]
@@ -414,10 +416,10 @@ def proxy_v2(address, length=None):
 
 
 def proxy_protocol(rig):
-    for form in (proxy_v1, proxy_v2):
+    for form, evil_address in ((proxy_v1, "203.0.113.31"), (proxy_v2, "203.0.113.32")):
         good = {"source": "127.0.0.9", "preface": form("203.0.113.21")}
         check(try_login(rig, settings.PASSWORD, **good), "%s refused", form.__name__)
-        evil = {"source": "127.0.0.9", "preface": form("203.0.113.%d" % (30 + len(form("1.1.1.1"))))}
+        evil = {"source": "127.0.0.9", "preface": form(evil_address)}
         for _ in range(7):
             try_login(rig, "wrong", **evil)
         check(not try_login(rig, settings.PASSWORD, **evil), "%s: address not used", form.__name__)
@@ -432,7 +434,7 @@ def proxy_protocol(rig):
 
 @case(10, "bytes pipelined behind the upgrade request are parsed once, as frames")
 def case_10_pipelined(rig):
-    opening = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='%s' version='1.0'/>" % rig.domain
+    opening = "<open xmlns='%s' to='%s' version='1.0'/>" % (FRAMING, rig.domain)
     frame = encode_frame(TEXT, opening.encode())
     with rig.ws() as ws:
         check(ws.upgrade(protocol="xmpp", trailing=frame).status == 101, "upgrade refused")

@@ -106,7 +106,8 @@ def after_login(rig):
         check(end.errors or end.failures, "a second login is not refused: %s", end)
         check("{%s}success" % SASL not in [e.tag for e in end.elements], "logged in twice")
     with rig.client("alice") as client:
-        client.send("<iq xmlns='jabber:client' type='set' id='again'><bind xmlns='%s'/></iq>" % BIND)
+        client.send("<iq xmlns='jabber:client' type='set' id='again'><bind xmlns='%s'/></iq>"
+                    % BIND)
         try:
             answer = client.recv()
             check(answer.get("type") == "error" or answer.tag.endswith("}error"),

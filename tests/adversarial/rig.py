@@ -192,7 +192,8 @@ class Rig:
         slack = entry.slack_mib * 1024 * self.options.rss_factor
         deadline = time.monotonic() + SETTLE_S
         while self.fds() > fds + FD_SLACK or self.rss_kib() > rss + slack:
-            check(time.monotonic() < deadline, "not back to baseline: RSS %d -> %d KiB, fds %d -> %d",
+            check(time.monotonic() < deadline,
+                  "not back to baseline: RSS %d -> %d KiB, fds %d -> %d",
                   rss, self.rss_kib(), fds, self.fds())
             time.sleep(0.05)
 

@@ -117,8 +117,8 @@ def main():
             why = judge(fleet, entry)
             passed += why is None
             print("%s %02d - %s%s (%.1f s)" % ("ok" if why is None else "not ok", entry.number,
-                                              entry.title, "" if why is None else ": " + why,
-                                              time.monotonic() - begun), flush=True)
+                                               entry.title, "" if why is None else ": " + why,
+                                               time.monotonic() - begun), flush=True)
     finally:
         fleet.stop()
     print("%d passed, %d failed" % (passed, len(chosen) - passed))

@@ -301,8 +301,8 @@ class Xmpp:
         self.scram_begin(scram, mechanism)
         answer = self.respond(scram.final())
         if answer.tag == "{%s}success" % SASL:
-            check(base64.b64decode(answer.text or "") == b"v=" + b64(scram.server_signature).encode(),
-                  "wrong server signature")
+            verifier = base64.b64decode(answer.text or "").decode()
+            check(verifier == "v=" + b64(scram.server_signature), "wrong server signature")
         return answer
 
     def bind(self, resource=None):

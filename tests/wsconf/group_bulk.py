@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Groups 9 and 10: large messages, many fragments, many chops, many messages, auto-fragmentation."""
+"""Groups 9 and 10: large messages, many fragments, many chops, many messages."""
 
 from table import Case, F, Failed, Session
 from wsclient import BINARY, TEXT

@@ -25,7 +25,7 @@ def bulk_then_close(opts):
 
 
 def out_of_range(id, code):
-    """RFC 6455 gives codes from 5000 on no meaning; this table wants 1002, an echo is NON-STRICT."""
+    """RFC 6455 gives codes from 5000 on no meaning. We want 1002; anything else is NON-STRICT."""
     def run(opts):
         with Session(opts) as s:
             s.send([F(CLOSE, close_payload(code))])

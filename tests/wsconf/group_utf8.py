@@ -86,7 +86,7 @@ def fail_fast_frames(n, title, first, second, third):
 
 
 def fail_fast_chops(n, title, first, second, third):
-    """The same inside one frame, where no ping can be put: after the first chop nothing may come."""
+    """The same inside one frame, where no ping fits: after the first chop nothing may come."""
     def run(opts):
         with Session(opts) as s:
             whole = encode_frame(TEXT, first + second + third)

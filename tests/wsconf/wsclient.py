@@ -143,7 +143,7 @@ class Deflate:
         return out[:-4]
 
     def unpack(self, data):
-        """Inflates in the window that was agreed: a peer that uses a larger one raises zlib.error."""
+        """Inflates in the window that was agreed; zlib.error when the peer used a larger one."""
         if self.unpacker is None or self.peer_reset:
             self.unpacker = zlib.decompressobj(-max(9, self.peer_bits))
         return self.unpacker.decompress(data + DEFLATE_TAIL)
