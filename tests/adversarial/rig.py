@@ -7,6 +7,7 @@ descriptors have returned: RSS to at most `slack_mib` (4 unless the case says ot
 level before, descriptors to at most 2 above, both within 5 s.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -221,6 +222,7 @@ def wrap_stack(binary, stack_kib):
     with os.fdopen(fd, "w") as f:
         f.write("#!/bin/sh\nulimit -s %d\nexec %s \"$@\"\n" % (stack_kib, shlex.quote(binary)))
     os.chmod(path, stat.S_IRWXU)
+    atexit.register(os.unlink, path)  # a restart may need it again
     return path
 
 
