@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// The chat page: Converse.js in full page mode on this server's own WebSocket endpoint.
+//
+// Kept in sessionStorage, hence for this tab until it closes:
+//   jabiru.login   name and password right after the claim, so that a reload logs in again;
+//                  removed at logout and when the server refuses them
+//   jabiru.jid     whose tab this is: two tabs of one browser may be two users
+//   jabiru.second  the one-use link for a second user, until used or dismissed
+// "Stay logged in" is Converse's own: SCRAM keys (never the password) in the browser's database.
+import converse from '/chat/converse/converse.min.js';
+
+const notice = document.getElementById('notice');
+const second = document.getElementById('second-user');
+
+function read_login() {
+    try {
+        return JSON.parse(sessionStorage.getItem('jabiru.login'));
+    } catch {
+        return null;
+    }
+}
+
+function show_second(link) {
+    // Only a claim link of this server: what stands in storage is not followed anywhere else.
+    const shown = typeof link === 'string' && /^\/claim\/[\w-]+$/.test(link);
+    document.getElementById('bar').hidden = !shown;
+    document.documentElement.classList.toggle('has-bar', shown);
+    if (shown)
+        second.href = link;
+    else
+        sessionStorage.removeItem('jabiru.second');
+}
+
+// Once opened, the link is asked about until it has been used; then the bar goes.
+async function watch_second() {
+    for (let tries = 0; tries < 200 && sessionStorage.getItem('jabiru.second'); tries++) {
+        const answer = await fetch(second.href, { cache: 'no-store' }).catch(() => null);
+        if (answer && (answer.status === 404 || answer.status === 410))
+            return show_second(null);
+        await new Promise((wake) => setTimeout(wake, 3000));
+    }
+}
+
+function elements(_converse, config) {
+    const { CustomElement } = _converse.exports;
+    const { html } = converse.env;
+    const define = (name, render) => _converse.api.elements.define(name,
+        class extends CustomElement { render() { return render(); } });
+
+    // The originals link and load from other hosts.
+    define('converse-brand-logo', () => html`<div class="jabiru-brand">
+        <img src="/assets/jabiru.svg" alt="" width="64" height="64"><span>Jabiru</span></div>`);
+    define('converse-controlbox-navbar', () => '');
+    define('converse-footer', () => html`<footer><p>No account on ${config.domain} yet? Ask the person who
+        runs this server for an invitation link.</p></footer>`);
+}
+
+function plugin(config, login) {
+    return {
+        initialize() {
+            const { _converse } = this;
+            const { api } = _converse;
+            const { AUTHFAIL } = converse.env.Strophe.Status;
+
+            elements(_converse, config);
+            if (login)
+                _converse.state.config.save({ trusted: login.stay !== false });
+            api.listen.on('connected', () => {
+                sessionStorage.setItem('jabiru.jid', _converse.session.get('bare_jid'));
+                open_contact(api);
+            });
+            api.listen.on('logout', () => {
+                for (const name of ['login', 'jid', 'second'])
+                    sessionStorage.removeItem(`jabiru.${name}`);
+                show_second(null);
+                // Converse would take these for its next attempt.
+                api.settings.set({ jid: undefined, password: undefined });
+            });
+            api.listen.on('rosterContactsFetched', () => notice.textContent = '');
+            _converse.state.connfeedback.on('change:connection_status', (feedback) => {
+                if (feedback.get('connection_status') === AUTHFAIL)
+                    sessionStorage.removeItem('jabiru.login');
+            });
+        },
+    };
+}
+
+// Who was invited lands in the chat with the inviter, once.
+async function open_contact(api) {
+    const login = read_login();
+    if (!login?.contact)
+        return;
+    sessionStorage.setItem('jabiru.login', JSON.stringify({ ...login, contact: null }));
+    await api.waitUntil('rosterContactsFetched');
+    api.chats.open(login.contact, {}, true);
+}
+
+function settings(config, login) {
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    const host = location.hostname;
+    const assets = new URL('.', new URL('/chat/converse/converse.min.js', location)).pathname;
+    return {
+        // one server, found without asking anyone
+        websocket_url: `${scheme}://${location.host}${config.websocket}`,
+        discover_connection_methods: false,
+        locked_domain: config.domain,
+        allow_registration: false,
+        show_connection_url_input: false,
+        // log in with what the claim left, else with the SCRAM keys Converse kept, else ask
+        authentication: 'login',
+        auto_login: true,
+        jid: login?.jid,
+        password: login?.password,
+        // files from here, nothing from other hosts
+        assets_path: assets,
+        notification_icon: '/assets/jabiru.svg',
+        use_system_emojis: true,
+        emoji_image_path: assets,
+        autocomplete_providers_url: '',
+        xmpp_providers_url: '',
+        providers_link: '',
+        muc_search_service: '',
+        embed_3rd_party_media_players: false,
+        fetch_url_headers: false,
+        render_media: [host],
+        allowed_image_domains: [host],
+        allowed_audio_domains: [host],
+        allowed_video_domains: [host],
+        // the page
+        view_mode: 'fullscreen',
+        theme: 'classic',
+        dark_theme: 'dracula',
+        show_background: false,
+        loglevel: 'warn',
+        whitelisted_plugins: ['jabiru'],
+        // OMEMO needs PEP on the server and code under the GPL; BOSH has no endpoint here
+        blacklisted_plugins: ['converse-omemo', 'converse-omemo-views', 'converse-bosh'],
+    };
+}
+
+async function start() {
+    const login = read_login();
+    const response = await fetch('/chat/config.json', { cache: 'no-store' });
+    if (!response.ok)
+        throw new Error(`the server answered ${response.status}`);
+    const config = await response.json();
+
+    // Converse remembers one address for the whole browser; a reload is to bring back this tab's.
+    const mine = sessionStorage.getItem('jabiru.jid');
+    if (mine)
+        localStorage.setItem('conversejs-session-jid', mine);
+    show_second(sessionStorage.getItem('jabiru.second'));
+    converse.plugins.add('jabiru', plugin(config, login));
+    await converse.initialize(settings(config, login));
+    notice.textContent = '';
+}
+
+second.addEventListener('click', () => setTimeout(watch_second, 1000));
+document.getElementById('second-dismiss').addEventListener('click', () => show_second(null));
+start().catch((error) => {
+    notice.textContent = `The chat could not start: ${error.message}. Load the page again to retry.`;
+});
