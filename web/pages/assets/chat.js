@@ -50,6 +50,7 @@ function elements(_converse, config) {
     // The originals link and load from other hosts.
     define('converse-brand-logo', () => html`<div class="jabiru-brand">
         <img src="/assets/jabiru.svg" alt="" width="64" height="64"><span>Jabiru</span></div>`);
+    define('converse-bg', () => html`<img src="/assets/jabiru.svg" alt="">`);
     define('converse-controlbox-navbar', () => '');
     define('converse-footer', () => html`<footer><p>No account on ${config.domain} yet? Ask the person who
         runs this server for an invitation link.</p></footer>`);
@@ -65,6 +66,7 @@ function plugin(config, login) {
             elements(_converse, config);
             if (login)
                 _converse.state.config.save({ trusted: login.stay !== false });
+            api.listen.on('userSessionInitialized', () => keep_writing(_converse.storage.persistent));
             api.listen.on('connected', () => {
                 sessionStorage.setItem('jabiru.jid', _converse.session.get('bare_jid'));
                 open_contact(api);
@@ -83,6 +85,16 @@ function plugin(config, login) {
             });
         },
     };
+}
+
+// A second user in another tab adds his store to the same IndexedDB database; that closes this tab's
+// connection, and Converse's batched writes, unlike its single ones, do not open it again.
+function keep_writing(store) {
+    const write = store.setItems;
+    store.setItems = (items) => write.call(store, items).catch(async () => {
+        await store.getItem('jabiru'); // opens the database again
+        return write.call(store, items);
+    });
 }
 
 // Who was invited lands in the chat with the inviter, once.
@@ -130,7 +142,8 @@ function settings(config, login) {
         view_mode: 'fullscreen',
         theme: 'classic',
         dark_theme: 'dracula',
-        show_background: false,
+        show_background: true,
+        show_self_in_roster: false,
         loglevel: 'warn',
         whitelisted_plugins: ['jabiru'],
         // OMEMO needs PEP on the server and code under the GPL; BOSH has no endpoint here
