@@ -11,7 +11,7 @@
 
 #define HEAD "jabiru-web 1\npolicy\tpage\tdefault-src 'none'\n"
 #define ROOT "asset\t/\tindex.html\ttext/html\trevalidate\tpage\tabc\t10\t6\t4\n"
-#define CODE "asset\t/a-1.js\ta.js\ttext/javascript\timmutable\t-\tdef\t5\t-\t-\n"
+#define CODE "asset\t/a-1.js\ta.js\ttext/javascript\timmutable\t-\tdef\t5\t2\t3\n"
 #define FORM "asset\tform.html\tform.html\ttext/html\trevalidate\tpage\t123\t32\t-\t-\n"
 
 static const char good[] = HEAD ROOT CODE FORM "end\t3\n";
@@ -44,8 +44,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-    static const char *const names[] = { "manifest",      "index.html", "index.html.gz",
-                                         "index.html.br", "a.js",       "form.html" };
+    static const char *const names[] = { "manifest", "index.html", "index.html.gz", "index.html.br",
+                                         "a.js",     "a.js.gz",    "a.js.br",       "form.html" };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         drop(names[i]);
@@ -60,6 +60,8 @@ static int fill_folder(void **state)
     put("index.html.gz", "gzip..");
     put("index.html.br", "br..");
     put("a.js", "let a");
+    put("a.js.gz", "gz");
+    put("a.js.br", "br.");
     put("form.html", "<b id=\"{{a}}\">{{b}}{{no}}</b> {{");
     return 0;
 }
@@ -113,9 +115,11 @@ static void test_assets_are_found_with_all_their_headers(void **state)
     assert_non_null(a);
     assert_str(a->cache_control, "public, max-age=31536000, immutable");
     assert_int_equal(a->policy.n, 0);
-    assert_null(a->body[WEB_GZIP].p);
     assert_str(a->etag, "W/\"def\"");
-    assert_non_null(web_assets_find(assets, JB_STR("form.html")));
+    a = web_assets_find(assets, JB_STR("form.html"));
+    assert_non_null(a);
+    assert_null(a->body[WEB_GZIP].p);
+    assert_null(a->body[WEB_BR].p);
     web_assets_close(assets);
 }
 
@@ -161,9 +165,10 @@ static void test_the_smallest_accepted_coding_is_chosen(void **state)
         if (web_asset_coding(root, jb_strz(cases[i].accept)) != cases[i].coding)
             fail_msg("wrong coding for: %s", cases[i].accept);
     }
-    assert_int_equal(
-        web_asset_coding(web_assets_find(assets, JB_STR("/a-1.js")), JB_STR("br, gzip")),
-        WEB_IDENTITY);
+    const struct web_asset *code = web_assets_find(assets, JB_STR("/a-1.js"));
+    assert_int_equal(web_asset_coding(code, JB_STR("br, gzip")), WEB_GZIP);
+    const struct web_asset *form = web_assets_find(assets, JB_STR("form.html"));
+    assert_int_equal(web_asset_coding(form, JB_STR("br, gzip")), WEB_IDENTITY);
     assert_str(web_coding_token(WEB_BR), "br");
     assert_str(web_coding_token(WEB_GZIP), "gzip");
     assert_int_equal(web_coding_token(WEB_IDENTITY).n, 0);
