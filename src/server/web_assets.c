@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -354,6 +355,13 @@ void web_assets_close(struct web_assets *assets)
     jb_free(assets->alloc, assets->items);
     jb_free(assets->alloc, assets->manifest);
     jb_free(assets->alloc, assets);
+}
+
+const char *web_assets_default_folder(void)
+{
+    const char *folder = getenv("JABIRU_WEB");
+
+    return folder && *folder ? folder : JABIRU_WEB_DIR;
 }
 
 /* --- serving --- */

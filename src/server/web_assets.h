@@ -47,6 +47,10 @@ JB_NODISCARD int web_assets_open(struct web_assets **out, const struct jb_alloca
                                  const char *folder, char why[WEB_ASSETS_WHY_BYTES]);
 void web_assets_close(struct web_assets *assets); /* may be NULL */
 
+/* Where the folder is unless the configuration says: the environment's JABIRU_WEB (for tests), else
+ * what the build was told (option web_dir), else below the installed share folder. */
+const char *web_assets_default_folder(void);
+
 /* The asset at a path, or the template of a name; NULL when there is none.  `assets` may be NULL.
  */
 const struct web_asset *web_assets_find(const struct web_assets *assets, struct jb_str path);

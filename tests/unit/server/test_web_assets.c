@@ -263,6 +263,17 @@ static void test_a_missing_folder_is_told_from_a_broken_one(void **state)
     assert_null(assets);
 }
 
+static void test_the_environment_names_the_default_folder(void **state)
+{
+    (void)state;
+    setenv("JABIRU_WEB", "/elsewhere", 1);
+    assert_string_equal(web_assets_default_folder(), "/elsewhere");
+    setenv("JABIRU_WEB", "", 1);
+    assert_string_not_equal(web_assets_default_folder(), "");
+    unsetenv("JABIRU_WEB");
+    assert_int_equal(web_assets_default_folder()[0], '/');
+}
+
 static void test_every_cut_of_the_manifest_is_refused(void **state)
 {
     char cut[sizeof good];
@@ -307,7 +318,32 @@ static void test_running_out_of_memory_is_reported(void **state)
 
 #define UNIT(name) cmocka_unit_test_setup(name, fill_folder)
 
-int main(void)
+/* With --folder: can the server read these pages, and are all there that it names itself? */
+static int check_folder(const char *built)
+{
+    static const char *const needed[] = { "/",          "/chat/",          "/xmpp-websocket",
+                                          "claim.html", "claim_gone.html", "error.html" };
+    struct web_assets *assets;
+    char why[WEB_ASSETS_WHY_BYTES];
+    int status = 0;
+
+    if (web_assets_open(&assets, &jb_allocator_libc, built, why) < 0) {
+        fprintf(stderr, "%s: %s\n", built, why);
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        const struct web_asset *asset = web_assets_find(assets, jb_strz(needed[i]));
+
+        if (!asset || asset->policy.n == 0) {
+            fprintf(stderr, "%s: no %s, or it has no policy\n", built, needed[i]);
+            status = 1;
+        }
+    }
+    web_assets_close(assets);
+    return status;
+}
+
+int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         UNIT(test_assets_are_found_with_all_their_headers),
@@ -318,9 +354,12 @@ int main(void)
         UNIT(test_bad_manifests_are_refused_with_the_line),
         UNIT(test_a_file_that_is_not_as_announced_is_refused),
         UNIT(test_a_missing_folder_is_told_from_a_broken_one),
+        UNIT(test_the_environment_names_the_default_folder),
         UNIT(test_every_cut_of_the_manifest_is_refused),
         UNIT(test_running_out_of_memory_is_reported),
     };
 
+    if (argc == 3 && strcmp(argv[1], "--folder") == 0)
+        return check_folder(argv[2]);
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
