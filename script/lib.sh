@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What the scripts of this folder share: sourced by them, with $root set to the repository's top.
+# Variables of a shell are global: the names here are not used by the scripts.
+# shellcheck shell=sh disable=SC2034,SC2154
 
 # Debian's packages, by purpose. One list each, in one place.
 packages_build='build-essential pkg-config meson ninja-build python3
@@ -20,14 +22,14 @@ die() {
 
 # quietly LOG COMMAND...: its output goes into the file, and onto the screen only when it fails.
 quietly() {
-    log=$1
+    quiet_log=$1
     shift
-    mkdir -p "$(dirname "$log")"
-    "$@" >"$log" 2>&1 </dev/null && return 0
-    status=$?
-    tail -n 60 "$log" >&2
-    say "failed: $* (all of it: $log)" >&2
-    return "$status"
+    mkdir -p "$(dirname "$quiet_log")"
+    "$@" >"$quiet_log" 2>&1 </dev/null && return 0
+    quiet_status=$?
+    tail -n 60 "$quiet_log" >&2
+    say "failed: $* (all of it: $quiet_log)" >&2
+    return "$quiet_status"
 }
 
 as_root() {
@@ -55,8 +57,8 @@ need_packages() {
         return
     fi
     missing=
-    for name in "$@"; do
-        is_installed "$name" || missing="$missing $name"
+    for package in "$@"; do
+        is_installed "$package" || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
     say "Installing Debian packages:$missing"
@@ -121,21 +123,21 @@ build_options() {
 
 # build NAME: builds into build/NAME; quiet unless something fails.
 build() {
-    folder=$root/build/$1
+    build_folder=$root/build/$1
     options=$(build_options "$1") || exit 1
     again=
-    if [ -f "$folder/build.ninja" ]; then
-        [ "$(cat "$folder/options" 2>/dev/null)" = "$options" ] || again=--reconfigure
+    if [ -f "$build_folder/build.ninja" ]; then
+        [ "$(cat "$build_folder/options" 2>/dev/null)" = "$options" ] || again=--reconfigure
     else
         again=--wipe
-        [ -d "$folder/meson-private" ] || again=
+        [ -d "$build_folder/meson-private" ] || again=
     fi
     [ "$1" != fuzz ] || export CC=clang-14
-    if [ ! -f "$folder/build.ninja" ] || [ -n "$again" ]; then
+    if [ ! -f "$build_folder/build.ninja" ] || [ -n "$again" ]; then
         # shellcheck disable=SC2086
         quietly "$root/build/log/$1-setup.log" \
-            meson setup $again "$folder" "$root" "-Dweb_dir=$root/build/web" $options || return 1
-        say "$options" >"$folder/options"
+            meson setup $again "$build_folder" "$root" "-Dweb_dir=$root/build/web" $options || return 1
+        say "$options" >"$build_folder/options"
     fi
-    quietly "$root/build/log/$1.log" ninja -C "$folder"
+    quietly "$root/build/log/$1.log" ninja -C "$build_folder"
 }
