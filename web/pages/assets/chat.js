@@ -31,12 +31,19 @@ function show_second(link) {
         sessionStorage.removeItem('jabiru.second');
 }
 
-// Once opened, the link is asked about until it has been used; then the bar goes.
+// The bar goes once the link has been used, whoever used it.
+async function check_second() {
+    if (!sessionStorage.getItem('jabiru.second'))
+        return;
+    const answer = await fetch(second.href, { cache: 'no-store' }).catch(() => null);
+    if (answer && (answer.status === 404 || answer.status === 410))
+        show_second(null);
+}
+
+// Once opened, the link is asked about for some ten minutes.
 async function watch_second() {
     for (let tries = 0; tries < 200 && sessionStorage.getItem('jabiru.second'); tries++) {
-        const answer = await fetch(second.href, { cache: 'no-store' }).catch(() => null);
-        if (answer && (answer.status === 404 || answer.status === 410))
-            return show_second(null);
+        await check_second();
         await new Promise((wake) => setTimeout(wake, 3000));
     }
 }
@@ -49,7 +56,8 @@ function elements(_converse, config) {
 
     // The originals link and load from other hosts.
     define('converse-brand-logo', () => html`<div class="jabiru-brand">
-        <img src="/assets/jabiru.svg" alt="" width="64" height="64"><span>Jabiru</span></div>`);
+        <img src="/assets/jabiru.svg" alt="" width="64" height="64"><span>Jabiru
+        <small>with Converse.js</small></span></div>`);
     define('converse-bg', () => html`<img src="/assets/jabiru.svg" alt="">`);
     define('converse-controlbox-navbar', () => '');
     define('converse-footer', () => html`<footer><p>No account on ${config.domain} yet? Ask the person who
@@ -163,12 +171,14 @@ async function start() {
     if (mine)
         localStorage.setItem('conversejs-session-jid', mine);
     show_second(sessionStorage.getItem('jabiru.second'));
+    check_second();
     converse.plugins.add('jabiru', plugin(config, login));
     await converse.initialize(settings(config, login));
     notice.textContent = '';
 }
 
 second.addEventListener('click', () => setTimeout(watch_second, 1000));
+addEventListener('focus', check_second);
 document.getElementById('second-dismiss').addEventListener('click', () => show_second(null));
 start().catch((error) => {
     notice.textContent = `The chat could not start: ${error.message}. Load the page again to retry.`;
