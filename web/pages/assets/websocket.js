@@ -45,7 +45,7 @@ function why(event, opened) {
     if (!opened)
         return 'The WebSocket was refused before it opened. Either nothing answers at this address, a proxy '
             + 'between here and the server does not pass the Upgrade on, or the server does not allow this '
-            + "page's origin (its option origins). The browser's console may say more.";
+            + "page's origin (option origins of its host). The browser's console may say more.";
     const because = event.reason ? ` and says: ${event.reason}` : '';
     if (event.code === 1006)
         return 'The connection was cut without a goodbye: often a proxy, or a server that stopped.';
@@ -91,7 +91,14 @@ async function test() {
     button.disabled = true;
     const to = await domain();
     step('', `Connecting to ${address} …`);
-    const socket = new WebSocket(address, 'xmpp');
+    let socket;
+    try {
+        socket = new WebSocket(address, 'xmpp');
+    } catch (error) {
+        step('bad', `The browser does not even try: ${error.message}`);
+        button.disabled = false;
+        return;
+    }
     let opened = false;
     let over = false;
     const end = () => {
