@@ -47,6 +47,10 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(auth_attempts, 3, 1, 100, "failed authentications on one connection")                        \
     X(auth_failures_per_address, 20, 1, 1000000, "failed authentications of one address in ten minutes, then refused for ten") \
     X(address_table, 65536, 1024, 16777216, "addresses remembered for the limits by address")      \
+    X(sasl_message_bytes, 8 * JB_KIB, 1 * JB_KIB, 64 * JB_KIB, "bytes of one SASL message, decoded") \
+    X(sasl_nonce_bytes, 256, 32, 1024, "bytes of the other side's nonce in SCRAM")                 \
+    X(scram_iterations_least, 4096, 1, 10000000, "fewer hash iterations are refused (client)")     \
+    X(scram_iterations_most, 100000, 4096, 10000000, "more hash iterations are refused (client)")  \
     X(hash_jobs, 64, 1, 65536, "password hashes waiting for the thread pool")                      \
     X(input_rate_preauth, 4 * JB_KIB, 1 * JB_KIB, 1024 * JB_MIB, "bytes a second before authentication (burst: four seconds)") \
     X(input_rate, 64 * JB_KIB, 1 * JB_KIB, 1024 * JB_MIB, "bytes a second of one session (burst: eight seconds)") \
