@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of net share among themselves. */
+#ifndef JB_NET_SOCK_IMPL_H
+#define JB_NET_SOCK_IMPL_H
+
+#include "net/sock.h"
+#include "net/tls.h"
+
+#include <openssl/ssl.h>
+
+/* Keeps the words for jb__sock_why(); returns rc. */
+int jb__sock_fail(int rc, const char *why);
+int jb__sock_fail_errno(int rc, const char *what);
+
+/* The TLS halves of the calls in sock.h. */
+ssize_t jb__sock_tls_read(struct jb__sock *s, void *p, size_t n);
+ssize_t jb__sock_tls_writev(struct jb__sock *s, const struct iovec *iov, int count);
+int jb__sock_tls_shutdown(struct jb__sock *s);
+void jb__sock_tls_free(struct jb__sock *s);
+
+/* The OpenSSL context that a connection begins with. */
+SSL_CTX *jb__tls_ctx_default(struct jb__tls_ctx *ctx);
+
+/* Puts "file: words" into *err; returns rc. */
+int jb__tls_fail(struct jb__tls_error *err, int rc, const char *file, const char *words);
+
+#endif
