@@ -7,7 +7,7 @@
 
 static void *libc_resize(void *ctx, void *p, size_t n)
 {
-    (void) ctx;
+    (void)ctx;
     return realloc(p, n);
 }
 
@@ -15,7 +15,7 @@ static void *abort_resize(void *ctx, void *p, size_t n)
 {
     void *q = realloc(p, n);
 
-    (void) ctx;
+    (void)ctx;
     if (!q) {
         fprintf(stderr, "out of memory (%zu bytes)\n", n);
         abort();
@@ -25,7 +25,7 @@ static void *abort_resize(void *ctx, void *p, size_t n)
 
 static void libc_release(void *ctx, void *p)
 {
-    (void) ctx;
+    (void)ctx;
     free(p);
 }
 

@@ -6,7 +6,7 @@
 /* Prints the failed expression with its place to stderr and aborts. */
 _Noreturn void jb__assert_fail(const char *expr, const char *file, int line);
 
-#define jb_assert(expr)                                                                            \
-    ((__builtin_expect(!!(expr), 1)) ? (void) 0 : jb__assert_fail(#expr, __FILE__, __LINE__))
+#define jb_assert(expr) \
+    ((__builtin_expect(!!(expr), 1)) ? (void)0 : jb__assert_fail(#expr, __FILE__, __LINE__))
 
 #endif

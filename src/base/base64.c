@@ -20,7 +20,7 @@ size_t jb__base64_encode(const void *data, size_t n, char *out)
         *o++ = n == 2 ? letters[(p[1] & 15) << 2] : '=';
         *o++ = '=';
     }
-    return (size_t) (o - out);
+    return (size_t)(o - out);
 }
 
 static int value(char c)
@@ -49,15 +49,16 @@ bool jb__base64_decode(struct jb_str text, void *out, size_t *n)
         if (i + 4 == text.n)
             pad = (text.p[i + 3] == '=') + (text.p[i + 3] == '=' && text.p[i + 2] == '=');
         for (int j = 0; j < 4; j++)
-            v[j] = j >= 4 - pad ? 0 : value(text.p[i + (size_t) j]);
+            v[j] = j >= 4 - pad ? 0 : value(text.p[i + (size_t)j]);
         if (v[0] < 0 || v[1] < 0 || v[2] < 0 || v[3] < 0)
             return false;
         if ((pad == 2 && (v[1] & 15)) || (pad == 1 && (v[2] & 3)))
             return false;
-        unsigned word = (unsigned) v[0] << 18 | (unsigned) v[1] << 12 | (unsigned) v[2] << 6 | (unsigned) v[3];
+        unsigned word =
+            (unsigned)v[0] << 18 | (unsigned)v[1] << 12 | (unsigned)v[2] << 6 | (unsigned)v[3];
         for (int j = 0; j < 3 - pad; j++)
-            *o++ = (unsigned char) (word >> (16 - 8 * j));
+            *o++ = (unsigned char)(word >> (16 - 8 * j));
     }
-    *n = (size_t) (o - (unsigned char *) out);
+    *n = (size_t)(o - (unsigned char *)out);
     return true;
 }

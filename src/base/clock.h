@@ -11,7 +11,8 @@ int64_t jb__clock_wall_us(void);  /* microseconds since 1970-01-01T00:00:00Z */
 enum { JB__STAMP_BYTES = 27 }; /* "2026-01-31T23:59:59.123456Z" */
 /* XEP-0082 DateTime in UTC with microseconds, with a NUL behind it. */
 void jb__clock_stamp(int64_t wall_us, char out[JB__STAMP_BYTES + 1]);
-/* Parses any XEP-0082 DateTime (fraction and offset optional parts as there); false if malformed. */
+/* Parses any XEP-0082 DateTime (fraction and offset optional parts as there); false if malformed.
+ */
 bool jb__clock_parse_stamp(struct jb_str s, int64_t *wall_us);
 
 #endif

@@ -7,17 +7,17 @@
 #define JB_BASE_ERROR_H
 
 /* X(name, value, words) */
-#define JB_ERRORS(X)                                                                               \
-    X(JB_ENOMEM, -1, "out of memory")                                                              \
-    X(JB_EFULL, -2, "a configured limit is reached")                                               \
-    X(JB_EINVAL, -3, "malformed input")                                                            \
-    X(JB_ESTATE, -4, "not possible in this state")                                                 \
-    X(JB_EAGAIN, -5, "would block; try again later")                                               \
-    X(JB_ECLOSED, -6, "closed by the other side")                                                  \
-    X(JB_EIO, -7, "input or output failed")                                                        \
-    X(JB_ENOTFOUND, -8, "no such entry")                                                           \
-    X(JB_EEXIST, -9, "exists already")                                                             \
-    X(JB_EAUTH, -10, "not authorized")                                                             \
+#define JB_ERRORS(X)                                 \
+    X(JB_ENOMEM, -1, "out of memory")                \
+    X(JB_EFULL, -2, "a configured limit is reached") \
+    X(JB_EINVAL, -3, "malformed input")              \
+    X(JB_ESTATE, -4, "not possible in this state")   \
+    X(JB_EAGAIN, -5, "would block; try again later") \
+    X(JB_ECLOSED, -6, "closed by the other side")    \
+    X(JB_EIO, -7, "input or output failed")          \
+    X(JB_ENOTFOUND, -8, "no such entry")             \
+    X(JB_EEXIST, -9, "exists already")               \
+    X(JB_EAUTH, -10, "not authorized")               \
     X(JB_ENOTSUP, -11, "not supported")
 
 enum jb_error {

@@ -27,7 +27,7 @@ static uint64_t load_le64(const unsigned char *p, size_t n)
     uint64_t x = 0;
 
     for (size_t i = 0; i < n; i++)
-        x |= (uint64_t) p[i] << (8 * i);
+        x |= (uint64_t)p[i] << (8 * i);
     return x;
 }
 
@@ -48,7 +48,7 @@ uint64_t jb__siphash(const struct jb__hash_key *key, const void *data, size_t n)
 
     for (; left >= 8; left -= 8, p += 8)
         sip_absorb(v, load_le64(p, 8));
-    sip_absorb(v, load_le64(p, left) | (uint64_t) n << 56);
+    sip_absorb(v, load_le64(p, left) | (uint64_t)n << 56);
     v[2] ^= 0xff;
     for (int i = 0; i < 4; i++)
         sip_round(v);

@@ -12,7 +12,8 @@ struct jb__list {
 };
 
 /* The object that holds `node` as `member`. */
-#define jb__container_of(node, type, member) ((type *) (void *) ((char *) (node) -offsetof(type, member)))
+#define jb__container_of(node, type, member) \
+    ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void jb__list_init(struct jb__list *l)
 {
@@ -42,7 +43,8 @@ static inline void jb__list_remove(struct jb__list *node)
 }
 
 /* Walks a list; the body may remove `it`. */
-#define jb__list_each(it, nxt, head)                                                               \
-    for (struct jb__list *it = (head)->next, *nxt = it->next; it != (head); it = nxt, nxt = it->next)
+#define jb__list_each(it, nxt, head)                                        \
+    for (struct jb__list *it = (head)->next, *nxt = it->next; it != (head); \
+         it = nxt, nxt = it->next)
 
 #endif

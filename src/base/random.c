@@ -16,7 +16,7 @@ void jb__random(void *out, size_t n)
             continue;
         jb_assert(got > 0);
         p += got;
-        n -= (size_t) got;
+        n -= (size_t)got;
     }
 }
 

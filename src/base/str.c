@@ -13,7 +13,7 @@ int jb_str_cmp(struct jb_str a, struct jb_str b)
 
 static unsigned char fold(char c)
 {
-    return (unsigned char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
 bool jb_str_eq_ascii_nocase(struct jb_str a, struct jb_str b)
@@ -35,7 +35,7 @@ bool jb_str_cut(struct jb_str s, char sep, struct jb_str *left, struct jb_str *r
         *right = JB_STR_NONE;
         return false;
     }
-    *left = jb_str(s.p, (size_t) (at - s.p));
+    *left = jb_str(s.p, (size_t)(at - s.p));
     *right = jb_str(at + 1, s.n - left->n - 1);
     return true;
 }
@@ -63,7 +63,7 @@ bool jb_str_u64(struct jb_str s, uint64_t max, uint64_t *out)
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] < '0' || s.p[i] > '9')
             return false;
-        uint64_t digit = (uint64_t) (s.p[i] - '0');
+        uint64_t digit = (uint64_t)(s.p[i] - '0');
         if (v > (max - (digit < max ? digit : max)) / 10 || v * 10 > max - digit || digit > max)
             return false;
         v = v * 10 + digit;

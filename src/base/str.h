@@ -14,11 +14,14 @@ struct jb_str {
 };
 
 /* A string literal as a slice: JB_STR("iq"). */
-#define JB_STR(lit)      ((struct jb_str){ "" lit, sizeof(lit) - 1 })
-#define JB_STR_INIT(lit) { "" lit, sizeof(lit) - 1 } /* the same in a static initialiser */
-#define JB_STR_NONE      ((struct jb_str){ NULL, 0 })
+#define JB_STR(lit) ((struct jb_str){ "" lit, sizeof(lit) - 1 })
+#define JB_STR_INIT(lit)        \
+    {                           \
+        "" lit, sizeof(lit) - 1 \
+    } /* the same in a static initialiser */
+#define JB_STR_NONE ((struct jb_str){ NULL, 0 })
 /* The two printf arguments of "%.*s". */
-#define JB_STR_ARG(s) (int) (s).n, (s).p ? (s).p : ""
+#define JB_STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct jb_str jb_str(const char *p, size_t n)
 {
@@ -59,7 +62,8 @@ int jb_str_cmp(struct jb_str a, struct jb_str b);
 /* Equal when ASCII letters are folded; other bytes compare as they are. */
 bool jb_str_eq_ascii_nocase(struct jb_str a, struct jb_str b);
 
-/* Splits at the first `sep`: true and both parts when found, else false, *left = s, *right empty. */
+/* Splits at the first `sep`: true and both parts when found, else false, *left = s, *right empty.
+ */
 bool jb_str_cut(struct jb_str s, char sep, struct jb_str *left, struct jb_str *right);
 
 /* Without leading and trailing space, tab, CR and LF. */

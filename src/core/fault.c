@@ -6,17 +6,15 @@
 static const struct {
     const char *name;
     enum jb_error_type type;
-} stanza_errors[] = {
-    { "", JB_ERROR_TYPE_CANCEL },
+} stanza_errors[] = { { "", JB_ERROR_TYPE_CANCEL },
 #define JB_STANZA_ERROR_ROW(name, element, type) { element, JB_ERROR_TYPE_##type },
-    JB_STANZA_ERRORS(JB_STANZA_ERROR_ROW)
+                      JB_STANZA_ERRORS(JB_STANZA_ERROR_ROW)
 #undef JB_STANZA_ERROR_ROW
 };
 
-static const char *const stream_errors[] = {
-    "",
+static const char *const stream_errors[] = { "",
 #define JB_STREAM_ERROR_ROW(name, element) element,
-    JB_STREAM_ERRORS(JB_STREAM_ERROR_ROW)
+                                             JB_STREAM_ERRORS(JB_STREAM_ERROR_ROW)
 #undef JB_STREAM_ERROR_ROW
 };
 

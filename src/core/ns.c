@@ -16,7 +16,7 @@ static uint32_t slot_of(struct jb_str uri)
     uint32_t h = NS_SEED;
 
     for (size_t i = 0; i < uri.n; i++)
-        h = (h ^ (unsigned char) uri.p[i]) * 16777619u;
+        h = (h ^ (unsigned char)uri.p[i]) * 16777619u;
     return (h ^ h >> 15) % NS_SLOTS;
 }
 

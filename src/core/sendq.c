@@ -30,7 +30,7 @@ void jb_sendq_deinit(struct jb_sendq *q)
 
 uint64_t jb_sendq_item_bytes(const struct jb_sendq_item *item)
 {
-    return (uint64_t) item->head_bytes + item->middle_bytes + item->tail_bytes;
+    return (uint64_t)item->head_bytes + item->middle_bytes + item->tail_bytes;
 }
 
 static void append(struct jb_sendq *q, struct jb_sendq_item *item)
@@ -40,7 +40,7 @@ static void append(struct jb_sendq *q, struct jb_sendq_item *item)
     q->end = &item->next;
     if (!q->unsent)
         q->unsent = item;
-    q->bytes_unsent += (uint32_t) jb_sendq_item_bytes(item);
+    q->bytes_unsent += (uint32_t)jb_sendq_item_bytes(item);
 }
 
 /* The item without its bytes. */
@@ -59,7 +59,7 @@ static struct jb_sendq_item *new_wrapped(struct jb_sendq *q, const struct jb_sta
 {
     const struct jb_node *root = &s->doc.nodes[0];
     struct jb_str name =
-        jb_str(s->doc.text + root->start + 1, (size_t) root->prefix_bytes + root->name_bytes);
+        jb_str(s->doc.text + root->start + 1, (size_t)root->prefix_bytes + root->name_bytes);
     struct jb_jid to = jb_jid_is_set(wrap->to) ? wrap->to : s->h.to;
     size_t most = jb_stanza_head_bytes(&s->doc, s->h.from, to) + wrap->added.n + name.n + 3;
     struct jb_sendq_item *item = new_item(q, most);
@@ -68,7 +68,7 @@ static struct jb_sendq_item *new_wrapped(struct jb_sendq *q, const struct jb_sta
         return NULL;
     item->middle_at = root->content;
     item->middle_bytes = root->content_end - root->content;
-    item->head_bytes = (uint32_t) jb_stanza_write_head(&s->doc, s->h.from, to, item->bytes);
+    item->head_bytes = (uint32_t)jb_stanza_write_head(&s->doc, s->h.from, to, item->bytes);
     char *tail = item->bytes + item->head_bytes;
     char *p = tail;
     if (wrap->added.n)
@@ -79,7 +79,7 @@ static struct jb_sendq_item *new_wrapped(struct jb_sendq *q, const struct jb_sta
     memcpy(p, name.p, name.n);
     p += name.n;
     *p++ = '>';
-    item->tail_bytes = (uint32_t) (p - tail);
+    item->tail_bytes = (uint32_t)(p - tail);
     return item;
 }
 
@@ -104,7 +104,7 @@ int jb_sendq_push_raw(struct jb_sendq *q, struct jb_str text)
     if (!item)
         return JB_ENOMEM;
     memcpy(item->bytes, text.p, text.n);
-    item->head_bytes = (uint32_t) text.n;
+    item->head_bytes = (uint32_t)text.n;
     append(q, item);
     return 0;
 }
@@ -122,7 +122,7 @@ void jb_sendq_sent(struct jb_sendq *q)
     struct jb_sendq_item *item = q->unsent;
 
     jb_assert(item);
-    uint32_t bytes = (uint32_t) jb_sendq_item_bytes(item);
+    uint32_t bytes = (uint32_t)jb_sendq_item_bytes(item);
     q->unsent = item->next;
     q->bytes_unsent -= bytes;
     if (item->counted)

@@ -3,9 +3,10 @@
  *
  *     acknowledged <= sent <= queued
  *
- * Queued: appended.  Sent: its bytes went to the connection.  Acknowledged: the other side confirmed
- * it (XEP-0198).  Without stream management a frame is done when it is sent.  With it, stanzas stay
- * until they are acknowledged, and resumption only moves `sent` back to `acknowledged`. */
+ * Queued: appended.  Sent: its bytes went to the connection.  Acknowledged: the other side
+ * confirmed it (XEP-0198).  Without stream management a frame is done when it is sent.  With it,
+ * stanzas stay until they are acknowledged, and resumption only moves `sent` back to
+ * `acknowledged`. */
 #ifndef JB_CORE_SENDQ_H
 #define JB_CORE_SENDQ_H
 

@@ -186,7 +186,7 @@ size_t jb_stanza_write_head(const struct jb_doc *doc, struct jb_jid from, struct
     if (jb_jid_is_set(to))
         out = put_address(out, JB_STR("to"), to);
     out = put(out, JB_STR(">"));
-    return (size_t) (out - begin);
+    return (size_t)(out - begin);
 }
 
 /* The content without what was dropped. */
@@ -208,7 +208,7 @@ int jb_draft_seal(const struct jb_draft *d, const struct jb_allocator *alloc, in
 {
     const struct jb_node *root = &d->doc->nodes[0];
     struct jb_str name =
-        jb_str(d->doc->text + root->start + 1, (size_t) root->prefix_bytes + root->name_bytes);
+        jb_str(d->doc->text + root->start + 1, (size_t)root->prefix_bytes + root->name_bytes);
     size_t most = jb_stanza_head_bytes(d->doc, d->h.from, d->h.to) +
                   (root->content_end - root->content) + d->added.n + name.n + 3;
     char *text = jb__arena_alloc(d->arena, most);
@@ -218,7 +218,7 @@ int jb_draft_seal(const struct jb_draft *d, const struct jb_allocator *alloc, in
     char *p = text + jb_stanza_write_head(d->doc, d->h.from, d->h.to, text);
     p = put(put_content(d, p), d->added);
     p = put(put(put(p, JB_STR("</")), name), JB_STR(">"));
-    return jb_stanza_new(jb_str(text, (size_t) (p - text)), d->arena, alloc, now_us, out);
+    return jb_stanza_new(jb_str(text, (size_t)(p - text)), d->arena, alloc, now_us, out);
 }
 
 /* A copy of `s` at *to, which moves on. */
@@ -247,7 +247,7 @@ static struct jb_stanza *make_block(const struct jb_doc *doc, const struct jb_st
 
     if (!s)
         return NULL;
-    char *at = (char *) (s + 1);
+    char *at = (char *)(s + 1);
     *s = (struct jb_stanza){ .refs = 1, .alloc = alloc, .h = *h, .doc = *doc };
     s->doc.nodes = memcpy(at, doc->nodes, nodes_bytes);
     at += nodes_bytes;
@@ -286,7 +286,7 @@ static struct jb_str without_cdata(struct jb_str text, struct jb__arena *arena)
         p = put(p, reference ? *reference : jb_str(text.p + i, 1));
         i++;
     }
-    return jb_str(out, (size_t) (p - out));
+    return jb_str(out, (size_t)(p - out));
 }
 
 int jb_stanza_new(struct jb_str text, struct jb__arena *arena, const struct jb_allocator *alloc,

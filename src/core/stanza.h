@@ -41,8 +41,8 @@ enum jb_stanza_type {
 
 /* What the attributes of a stanza's root say. */
 struct jb_stanza_head {
-    struct jb_str id;    /* references replaced; empty: none */
-    struct jb_jid from;  /* unset when absent or malformed */
+    struct jb_str id;   /* references replaced; empty: none */
+    struct jb_jid from; /* unset when absent or malformed */
     struct jb_jid to;
     uint8_t kind;        /* enum jb_stanza_kind */
     uint8_t type;        /* enum jb_stanza_type */
@@ -62,8 +62,8 @@ struct jb_draft {
     struct jb_stanza_head h; /* h.from and h.to may be set: sealing writes them */
     const struct jb_doc *doc;
     struct jb__arena *arena;
-    struct jb_str added;               /* XML behind the last child; see jb_draft_add */
-    uint16_t dropped[JB_DRAFT_DROPS];  /* children to leave out, ascending */
+    struct jb_str added;              /* XML behind the last child; see jb_draft_add */
+    uint16_t dropped[JB_DRAFT_DROPS]; /* children to leave out, ascending */
     uint16_t drops;
 };
 

@@ -68,13 +68,15 @@ static bool xml_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_x
 {
     switch (what) {
     case JB_XML_RESTRICTED:
-        return jb__stream_fault(s, ev, JB_STREAM_RESTRICTED_XML,
-                     "DTDs, comments, processing instructions and entities are not allowed");
+        return jb__stream_fault(
+            s, ev, JB_STREAM_RESTRICTED_XML,
+            "DTDs, comments, processing instructions and entities are not allowed");
     case JB_XML_BAD_FORMAT:
         return jb__stream_fault(s, ev, JB_STREAM_BAD_FORMAT, "a message is exactly one element");
     case JB_XML_TOO_BIG:
-        return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION,
-                     "too deep, too many elements, attributes or namespaces, or too long a name");
+        return jb__stream_fault(
+            s, ev, JB_STREAM_POLICY_VIOLATION,
+            "too deep, too many elements, attributes or namespaces, or too long a name");
     case JB_XML_NO_MEMORY:
         return jb__stream_fault(s, ev, JB_STREAM_RESOURCE_CONSTRAINT, "out of memory");
     default:
@@ -136,7 +138,8 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
     if (what != JB_XML_OK)
         return xml_fault(s, ev, what);
     if (!is_authenticated(s) && ++s->elements > s->config->limits.preauth_elements)
-        return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION, "too much talk before authentication");
+        return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION,
+                                "too much talk before authentication");
     if (ev->doc.nodes[0].ns == JB_NS_FRAMING)
         return on_framing(s, ev);
     return jb__stream_on_element(s, arena, ev);
@@ -147,7 +150,7 @@ static void remember_pong(struct jb_stream *s, const struct jb_ws_event *ping)
     /* Only the newest ping is answered (RFC 6455 section 5.5.3): a flood costs one pong. */
     jb_free(s->out.alloc, s->pong);
     s->pong = ping->bytes ? jb_alloc(s->out.alloc, ping->bytes) : NULL;
-    s->pong_bytes = s->pong ? (uint8_t) ping->bytes : 0;
+    s->pong_bytes = s->pong ? (uint8_t)ping->bytes : 0;
     if (s->pong)
         memcpy(s->pong, ping->data, ping->bytes);
     s->pong_due = s->pong || ping->bytes == 0;
@@ -307,7 +310,7 @@ void jb_stream_close_ws(struct jb_stream *s, enum jb_ws_code code, const char *w
     if (s->ws_close_queued || s->ws_close_sent)
         return;
     s->ws_close_queued = true;
-    s->ws_close_code = (uint16_t) code;
+    s->ws_close_code = (uint16_t)code;
     s->ws_close_words = words;
 }
 
@@ -366,8 +369,8 @@ static size_t put_close(struct jb_stream *s, char *out, size_t cap)
     size_t words = s->ws_close_words ? strlen(s->ws_close_words) : 0;
 
     jb_assert(words <= sizeof payload - 2);
-    payload[0] = (char) (s->ws_close_code >> 8);
-    payload[1] = (char) (s->ws_close_code & 0xff);
+    payload[0] = (char)(s->ws_close_code >> 8);
+    payload[1] = (char)(s->ws_close_code & 0xff);
     if (words)
         memcpy(payload + 2, s->ws_close_words, words);
     size_t n = put_control(JB_WS_CLOSE, jb_str(payload, words + 2), out, cap);
@@ -432,7 +435,7 @@ static size_t put_frame(struct jb_stream *s, const struct jb_sendq_item *item, c
 size_t jb_stream_render_bytes(const struct jb_stream *s)
 {
     if (s->out.unsent)
-        return JB_WS_HEAD_BYTES + (size_t) jb_sendq_item_bytes(s->out.unsent);
+        return JB_WS_HEAD_BYTES + (size_t)jb_sendq_item_bytes(s->out.unsent);
     return s->pong_due || s->ping_due || s->ws_close_queued ? CONTROL_MOST : 0;
 }
 

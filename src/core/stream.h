@@ -41,14 +41,14 @@ enum jb_stream_event_kind {
 
 struct jb_stream_event {
     enum jb_stream_event_kind kind;
-    struct jb_doc doc;      /* OPEN, SASL, ELEMENT */
-    struct jb_draft draft;  /* STANZA; its doc is `doc` */
-    struct jb_str to;       /* OPEN: the host asked for, as written */
-    struct jb_str from;     /* OPEN: who the client says it is, as written */
-    struct jb_str lang;     /* OPEN: xml:lang */
+    struct jb_doc doc;          /* OPEN, SASL, ELEMENT */
+    struct jb_draft draft;      /* STANZA; its doc is `doc` */
+    struct jb_str to;           /* OPEN: the host asked for, as written */
+    struct jb_str from;         /* OPEN: who the client says it is, as written */
+    struct jb_str lang;         /* OPEN: xml:lang */
     enum jb_stream_error error; /* FAULT; JB_STREAM_OK when framing was broken: see ws_code */
-    uint16_t ws_code;       /* FAULT, CLOSE: the WebSocket close code sent, or received */
-    const char *words;      /* FAULT: what was wrong; static */
+    uint16_t ws_code;           /* FAULT, CLOSE: the WebSocket close code sent, or received */
+    const char *words;          /* FAULT: what was wrong; static */
 };
 
 /* Frozen; shared by all streams of a configuration. */
@@ -61,8 +61,8 @@ struct jb_stream {
     const struct jb_stream_config *config;
     struct jb_ws ws;
     struct jb_sendq out;
-    const struct jb_ws_deflate *deflate; /* NULL: nothing is compressed */
-    char *in;             /* input fed and not yet taken; the caller's memory */
+    const struct jb_ws_deflater *deflate; /* NULL: nothing is compressed */
+    char *in;                             /* input fed and not yet taken; the caller's memory */
     size_t in_bytes;
     uint8_t state;        /* enum jb_stream_state */
     bool open_sent;       /* our <open/> of the current stream is queued */
@@ -70,19 +70,19 @@ struct jb_stream {
     bool peer_closed;     /* their <close/> has arrived */
     bool ws_close_queued; /* our close frame is to follow what is queued */
     bool ws_close_sent;
-    bool ws_close_seen;   /* theirs has arrived */
-    bool pong_due;        /* a pong with the payload below is to be sent */
+    bool ws_close_seen; /* theirs has arrived */
+    bool pong_due;      /* a pong with the payload below is to be sent */
     bool ping_due;
     uint8_t pong_bytes;
     uint16_t ws_close_code;
     const char *ws_close_words; /* static; at most 120 bytes */
-    char *pong;           /* payload of the pong due; allocated while it is due and not empty */
-    uint32_t elements;    /* before authentication: first-level elements so far */
-    uint32_t received;    /* stanzas received while bound, modulo 2^32 (XEP-0198) */
+    char *pong;        /* payload of the pong due; allocated while it is due and not empty */
+    uint32_t elements; /* before authentication: first-level elements so far */
+    uint32_t received; /* stanzas received while bound, modulo 2^32 (XEP-0198) */
 };
 
 /* Compresses one message (RFC 7692); given by the owner when it was negotiated. */
-struct jb_ws_deflate {
+struct jb_ws_deflater {
     /* Compresses the pieces as one message, appended to out; 0 or negative. */
     int (*message)(void *ctx, const struct jb_str pieces[3], struct jb__buf *out);
     struct jb__buf *scratch; /* where a compressed message is put before it is sent */

@@ -7,7 +7,7 @@ enum { FIN = 0x80, RSV1 = 0x40, RSV = 0x70, OPCODE = 0x0f, MASK = 0x80, LENGTH =
 
 void jb_ws_init(struct jb_ws *ws, enum jb_role role, const struct jb_allocator *alloc)
 {
-    *ws = (struct jb_ws){ .role = (uint8_t) role, .message_limit = 1, .fragment_limit = 1 };
+    *ws = (struct jb_ws){ .role = (uint8_t)role, .message_limit = 1, .fragment_limit = 1 };
     jb__buf_init(&ws->message, alloc, 1);
 }
 
@@ -19,7 +19,7 @@ void jb_ws_deinit(struct jb_ws *ws)
 void jb_ws_set_limits(struct jb_ws *ws, uint32_t message_limit, uint32_t fragment_limit)
 {
     ws->message_limit = message_limit;
-    ws->fragment_limit = fragment_limit > UINT16_MAX ? UINT16_MAX : (uint16_t) fragment_limit;
+    ws->fragment_limit = fragment_limit;
     ws->message.max = message_limit;
 }
 
@@ -37,7 +37,7 @@ void jb_ws_mask(char *p, size_t n, const uint8_t mask[4], unsigned at)
     for (unsigned i = 0; i < 4; i++)
         turned[i] = mask[(at + i) & 3];
     memcpy(&key, turned, 4);
-    memcpy((char *) &key + 4, turned, 4);
+    memcpy((char *)&key + 4, turned, 4);
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);
@@ -45,7 +45,7 @@ void jb_ws_mask(char *p, size_t n, const uint8_t mask[4], unsigned at)
         memcpy(p, &word, 8);
     }
     for (size_t i = 0; i < n; i++)
-        p[i] = (char) (p[i] ^ turned[i & 3]);
+        p[i] = (char)(p[i] ^ turned[i & 3]);
 }
 
 size_t jb_ws_write_head(char out[JB_WS_HEAD_BYTES], enum jb_ws_opcode opcode, bool rsv1,
@@ -54,12 +54,12 @@ size_t jb_ws_write_head(char out[JB_WS_HEAD_BYTES], enum jb_ws_opcode opcode, bo
     size_t n = 2;
     int length_bytes = payload_bytes < 126 ? 0 : payload_bytes <= UINT16_MAX ? 2 : 8;
 
-    out[0] = (char) (FIN | (rsv1 ? RSV1 : 0) | (int) opcode);
-    out[1] = (char) (length_bytes == 0 ? (int) payload_bytes : length_bytes == 2 ? 126 : 127);
+    out[0] = (char)(FIN | (rsv1 ? RSV1 : 0) | (int)opcode);
+    out[1] = (char)(length_bytes == 0 ? (int)payload_bytes : length_bytes == 2 ? 126 : 127);
     for (int i = length_bytes - 1; i >= 0; i--)
-        out[n++] = (char) (payload_bytes >> (8 * i));
+        out[n++] = (char)(payload_bytes >> (8 * i));
     if (mask) {
-        out[1] = (char) (out[1] | MASK);
+        out[1] = (char)(out[1] | MASK);
         memcpy(out + n, mask, 4);
         n += 4;
     }
@@ -68,8 +68,8 @@ size_t jb_ws_write_head(char out[JB_WS_HEAD_BYTES], enum jb_ws_opcode opcode, bo
 
 static bool fail(struct jb_ws *ws, struct jb_ws_event *ev, enum jb_ws_code code, const char *words)
 {
-    ws->fail_code = (uint16_t) code;
-    *ev = (struct jb_ws_event){ .kind = JB_WS_EVENT_FAIL, .code = (uint16_t) code, .words = words };
+    ws->fail_code = (uint16_t)code;
+    *ev = (struct jb_ws_event){ .kind = JB_WS_EVENT_FAIL, .code = (uint16_t)code, .words = words };
     jb__buf_deinit(&ws->message);
     return true;
 }
@@ -118,14 +118,15 @@ static bool check_start(struct jb_ws *ws, struct jb_ws_event *ev)
     return false;
 }
 
-/* The payload's length from a complete head; false when it is not the shortest form or over 2^63. */
+/* The payload's length from a complete head; false when it is not the shortest form or over 2^63.
+ */
 static bool read_length(const uint8_t *head, uint64_t *length)
 {
     unsigned short_form = head[1] & LENGTH;
 
     *length = short_form;
     if (short_form == 126) {
-        *length = (uint64_t) head[2] << 8 | head[3];
+        *length = (uint64_t)head[2] << 8 | head[3];
         return *length > 125;
     }
     if (short_form == 127) {
@@ -189,7 +190,7 @@ static bool deliver_close(struct jb_ws *ws, struct jb_ws_event *ev)
     if (n == 1)
         return fail(ws, ev, JB_WS_PROTOCOL_ERROR, "a close frame with half a code");
     if (n >= 2) {
-        code = (unsigned) (uint8_t) ws->control[0] << 8 | (uint8_t) ws->control[1];
+        code = (unsigned)(uint8_t)ws->control[0] << 8 | (uint8_t)ws->control[1];
         if (!jb_ws_code_allowed(code))
             return fail(ws, ev, JB_WS_PROTOCOL_ERROR, "a close code that must not be sent");
         if (!jb__utf8_valid(jb_str(ws->control + 2, n - 2)))
@@ -197,7 +198,7 @@ static bool deliver_close(struct jb_ws *ws, struct jb_ws_event *ev)
     }
     ws->close_seen = true;
     *ev = (struct jb_ws_event){ .kind = JB_WS_EVENT_CLOSE,
-                                .code = (uint16_t) code,
+                                .code = (uint16_t)code,
                                 .data = ws->control + 2,
                                 .bytes = n >= 2 ? n - 2 : 0 };
     return true;
@@ -207,18 +208,17 @@ static bool deliver_close(struct jb_ws *ws, struct jb_ws_event *ev)
 static bool take_control(struct jb_ws *ws, char *piece, size_t n, struct jb_ws_event *ev)
 {
     memcpy(ws->control + ws->control_bytes, piece, n);
-    ws->control_bytes = (uint8_t) (ws->control_bytes + n);
+    ws->control_bytes = (uint8_t)(ws->control_bytes + n);
     if (ws->frame_left > 0)
         return false;
     ws->in_payload = false;
     if (ws->frame_opcode == JB_WS_CLOSE)
         return deliver_close(ws, ev);
-    *ev = (struct jb_ws_event){
-        .kind = ws->frame_opcode == JB_WS_PING ? JB_WS_EVENT_PING : JB_WS_EVENT_PONG,
-        .opcode = ws->frame_opcode,
-        .data = ws->control,
-        .bytes = ws->control_bytes
-    };
+    *ev = (struct jb_ws_event){ .kind = ws->frame_opcode == JB_WS_PING ? JB_WS_EVENT_PING
+                                                                       : JB_WS_EVENT_PONG,
+                                .opcode = ws->frame_opcode,
+                                .data = ws->control,
+                                .bytes = ws->control_bytes };
     return true;
 }
 
@@ -243,7 +243,7 @@ static bool collect(struct jb_ws *ws, struct jb_str piece, bool last, struct jb_
     if (rc == JB_EINVAL)
         return fail(ws, ev, JB_WS_BAD_DATA, "the message does not inflate");
     if (rc != 0)
-        return fail(ws, ev, JB_WS_INTERNAL, "out of memory");
+        return fail(ws, ev, JB_WS_INTERNAL, "no memory for the message");
     if (ws->message_opcode == JB_WS_TEXT)
         ws->utf8 = jb__utf8_check(ws->utf8, ws->message.p + before, ws->message.n - before);
     return false;
@@ -291,13 +291,13 @@ void jb_ws_next(struct jb_ws *ws, char **p, size_t *n, struct jb_ws_event *ev)
             return;
         if (*n == 0 && ws->frame_left > 0)
             return;
-        size_t piece_bytes = *n < ws->frame_left ? *n : (size_t) ws->frame_left;
+        size_t piece_bytes = *n < ws->frame_left ? *n : (size_t)ws->frame_left;
         char *piece = *p;
         *p += piece_bytes;
         *n -= piece_bytes;
         ws->frame_left -= piece_bytes;
         jb_ws_mask(piece, piece_bytes, ws->mask, ws->mask_at);
-        ws->mask_at = (uint8_t) ((ws->mask_at + piece_bytes) & 3);
+        ws->mask_at = (uint8_t)((ws->mask_at + piece_bytes) & 3);
         if (is_control(ws->frame_opcode) ? take_control(ws, piece, piece_bytes, ev)
                                          : take_data(ws, piece, piece_bytes, ev))
             return;

@@ -37,7 +37,7 @@ enum jb_ws_code {
 
 /* What to do with messages whose RSV1 bit is set (RFC 7692); given by the owner when
  * permessage-deflate was negotiated.  Feeds compressed bytes, appends plain ones to `out`. */
-struct jb_ws_inflate {
+struct jb_ws_inflater {
     /* 0, JB_EFULL (over out's maximum), JB_EINVAL (no valid deflate data), JB_ENOMEM.
      * `last`: the message ends with this piece. */
     int (*feed)(void *ctx, struct jb_str piece, bool last, struct jb__buf *out);
@@ -45,28 +45,28 @@ struct jb_ws_inflate {
 };
 
 struct jb_ws {
-    const struct jb_ws_inflate *inflate; /* NULL: RSV1 is an error */
-    struct jb__buf message;    /* the message being collected; no memory while there is none */
-    uint64_t frame_left;       /* payload bytes of the current frame still to come */
-    uint32_t message_limit;    /* bytes of a message */
-    uint16_t fragment_limit;   /* frames of a message */
-    uint16_t fragments;        /* frames of the current message so far */
-    uint16_t fail_code;        /* enum jb_ws_code once failed; nothing is decoded after that */
-    uint8_t role;              /* enum jb_role: which side we are */
-    uint8_t head[14];          /* the current frame's head, while it is incomplete */
-    uint8_t head_bytes;        /* of it, here so far */
-    uint8_t mask[4];           /* key of the current frame */
-    uint8_t mask_at;           /* position in the key, 0..3 */
-    uint8_t frame_opcode;      /* of the current frame */
-    uint8_t message_opcode;    /* TEXT or BINARY while a message is in progress, else 0 */
-    uint8_t control_bytes;     /* of the current control frame's payload, here so far */
-    jb__utf8_state utf8;       /* of the text message in progress */
-    bool in_payload;           /* the head is complete */
-    bool fin;                  /* of the current frame */
-    bool compressed;           /* the message in progress is */
-    bool handed_out;           /* `message` was handed out and is freed with the next call */
-    bool close_seen;           /* a close frame arrived: what follows is ignored */
-    char control[125];         /* payload of the current control frame */
+    const struct jb_ws_inflater *inflate; /* NULL: RSV1 is an error */
+    struct jb__buf message;  /* the message being collected; no memory while there is none */
+    uint64_t frame_left;     /* payload bytes of the current frame still to come */
+    uint32_t message_limit;  /* bytes of a message */
+    uint32_t fragment_limit; /* frames of a message */
+    uint32_t fragments;      /* frames of the current message so far */
+    uint16_t fail_code;      /* enum jb_ws_code once failed; nothing is decoded after that */
+    uint8_t role;            /* enum jb_role: which side we are */
+    uint8_t head[14];        /* the current frame's head, while it is incomplete */
+    uint8_t head_bytes;      /* of it, here so far */
+    uint8_t mask[4];         /* key of the current frame */
+    uint8_t mask_at;         /* position in the key, 0..3 */
+    uint8_t frame_opcode;    /* of the current frame */
+    uint8_t message_opcode;  /* TEXT or BINARY while a message is in progress, else 0 */
+    uint8_t control_bytes;   /* of the current control frame's payload, here so far */
+    jb__utf8_state utf8;     /* of the text message in progress */
+    bool in_payload;         /* the head is complete */
+    bool fin;                /* of the current frame */
+    bool compressed;         /* the message in progress is */
+    bool handed_out;         /* `message` was handed out and is freed with the next call */
+    bool close_seen;         /* a close frame arrived: what follows is ignored */
+    char control[125];       /* payload of the current control frame */
 };
 
 enum jb_ws_event_kind {

@@ -17,34 +17,46 @@ enum {
 
 /* 0xef leads U+FFFE and U+FFFF, which XML excludes: it takes the slow path. */
 static const unsigned char class_of[256] = {
-    ['\t'] = PLAIN,         ['\n'] = PLAIN,
-    ['\r'] = PLAIN,         [' ' ... '%'] = PLAIN,
-    ['&'] = 0,              ['\'' ... ','] = PLAIN,
-    ['-' ... '.'] = DIGIT,  ['/'] = PLAIN,
-    ['0' ... '9'] = DIGIT,  [':' ... ';'] = PLAIN,
-    ['<'] = 0,              ['=' ... '@'] = PLAIN,
-    ['A' ... 'Z'] = LETTER, ['['] = PLAIN,
-    ['\\'] = PLAIN,         [']'] = VALUE,
-    ['^'] = PLAIN,          ['_'] = LETTER,
-    ['`'] = PLAIN,          ['a' ... 'z'] = LETTER,
-    ['{' ... 0x7f] = PLAIN, [0x80 ... 0xee] = PLAIN,
-    [0xef] = 0,             [0xf0 ... 0xff] = PLAIN,
+    ['\t'] = PLAIN,
+    ['\n'] = PLAIN,
+    ['\r'] = PLAIN,
+    [' ' ... '%'] = PLAIN,
+    ['&'] = 0,
+    ['\'' ... ','] = PLAIN,
+    ['-' ... '.'] = DIGIT,
+    ['/'] = PLAIN,
+    ['0' ... '9'] = DIGIT,
+    [':' ... ';'] = PLAIN,
+    ['<'] = 0,
+    ['=' ... '@'] = PLAIN,
+    ['A' ... 'Z'] = LETTER,
+    ['['] = PLAIN,
+    ['\\'] = PLAIN,
+    [']'] = VALUE,
+    ['^'] = PLAIN,
+    ['_'] = LETTER,
+    ['`'] = PLAIN,
+    ['a' ... 'z'] = LETTER,
+    ['{' ... 0x7f] = PLAIN,
+    [0x80 ... 0xee] = PLAIN,
+    [0xef] = 0,
+    [0xf0 ... 0xff] = PLAIN,
 };
 
 static unsigned char class_at(const char *p)
 {
-    return class_of[(unsigned char) *p];
+    return class_of[(unsigned char)*p];
 }
 
 size_t jb__xml_char(const char *p, const char *end)
 {
     size_t n;
 
-    if ((unsigned char) *p < 0x20)
+    if ((unsigned char)*p < 0x20)
         return *p == '\t' || *p == '\n' || *p == '\r';
-    if ((unsigned char) *p < 0x80)
+    if ((unsigned char)*p < 0x80)
         return 1;
-    uint32_t cp = jb__utf8_decode(jb_str(p, (size_t) (end - p)), &n);
+    uint32_t cp = jb__utf8_decode(jb_str(p, (size_t)(end - p)), &n);
     return cp == 0xfffe || cp == 0xffff ? 0 : n;
 }
 
@@ -72,9 +84,9 @@ size_t jb__xml_name_char(const char *p, const char *end, bool start)
 
     if (p == end)
         return 0;
-    if ((unsigned char) *p < 0x80)
+    if ((unsigned char)*p < 0x80)
         return (class_at(p) & (start ? NAME_START : NAME)) != 0;
-    uint32_t cp = jb__utf8_decode(jb_str(p, (size_t) (end - p)), &n);
+    uint32_t cp = jb__utf8_decode(jb_str(p, (size_t)(end - p)), &n);
     return is_foreign_letter(cp) ? n : 0;
 }
 
@@ -111,9 +123,9 @@ static bool take_number(const char *p, const char *end, uint32_t *cp)
     for (; p < end; p++) {
         uint32_t digit;
         if (*p >= '0' && *p <= '9')
-            digit = (uint32_t) (*p - '0');
+            digit = (uint32_t)(*p - '0');
         else if (base == 16 && ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'f'))
-            digit = (uint32_t) ((*p | 0x20) - 'a') + 10;
+            digit = (uint32_t)((*p | 0x20) - 'a') + 10;
         else
             return false;
         v = v * base + digit;
@@ -130,22 +142,22 @@ size_t jb__xml_reference(const char *p, const char *end, uint32_t *cp)
         struct jb_str text;
         char c;
     } named[] = {
-        { JB_STR_INIT("&lt;"), '<' },    { JB_STR_INIT("&gt;"), '>' },
-        { JB_STR_INIT("&amp;"), '&' },   { JB_STR_INIT("&apos;"), '\'' },
+        { JB_STR_INIT("&lt;"), '<' },   { JB_STR_INIT("&gt;"), '>' },
+        { JB_STR_INIT("&amp;"), '&' },  { JB_STR_INIT("&apos;"), '\'' },
         { JB_STR_INIT("&quot;"), '"' },
     };
     enum { REFERENCE_MOST = 32 }; /* leading zeros are legal, hundreds of them are not useful */
-    size_t room = (size_t) (end - p);
+    size_t room = (size_t)(end - p);
     const char *semicolon = memchr(p, ';', room < REFERENCE_MOST ? room : REFERENCE_MOST);
 
     if (!semicolon)
         return 0;
-    struct jb_str whole = jb_str(p, (size_t) (semicolon - p) + 1);
+    struct jb_str whole = jb_str(p, (size_t)(semicolon - p) + 1);
     if (whole.n > 3 && p[1] == '#')
         return take_number(p + 2, semicolon, cp) ? whole.n : 0;
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
         if (jb_str_eq(whole, named[i].text)) {
-            *cp = (unsigned char) named[i].c;
+            *cp = (unsigned char)named[i].c;
             return whole.n;
         }
     }

@@ -7,7 +7,7 @@
 
 uint16_t jb_node_first(const struct jb_doc *doc, uint16_t node)
 {
-    return doc->nodes[node].has_child ? (uint16_t) (node + 1) : 0;
+    return doc->nodes[node].has_child ? (uint16_t)(node + 1) : 0;
 }
 
 uint16_t jb_node_next(const struct jb_doc *doc, uint16_t node)
@@ -18,7 +18,7 @@ uint16_t jb_node_next(const struct jb_doc *doc, uint16_t node)
 uint16_t jb_node_child(const struct jb_doc *doc, uint16_t node, const char *name, enum jb_ns ns)
 {
     for (uint16_t i = jb_node_first(doc, node); i; i = jb_node_next(doc, i))
-        if (doc->nodes[i].ns == (uint8_t) ns && (!name || jb_str_eqz(jb_node_name(doc, i), name)))
+        if (doc->nodes[i].ns == (uint8_t)ns && (!name || jb_str_eqz(jb_node_name(doc, i), name)))
             return i;
     return 0;
 }
@@ -37,7 +37,7 @@ struct jb_str jb_node_ns(const struct jb_doc *doc, uint16_t node)
 
 bool jb_node_is(const struct jb_doc *doc, uint16_t node, const char *name, enum jb_ns ns)
 {
-    return doc->nodes[node].ns == (uint8_t) ns && jb_str_eqz(jb_node_name(doc, node), name);
+    return doc->nodes[node].ns == (uint8_t)ns && jb_str_eqz(jb_node_name(doc, node), name);
 }
 
 struct jb_str jb_node_xml(const struct jb_doc *doc, uint16_t node)
@@ -64,11 +64,11 @@ bool jb_node_attr_next(const struct jb_doc *doc, uint16_t node, uint32_t *at, st
     const char *value = name_end;
     while (*value != '"' && *value != '\'')
         value++;
-    const char *close = memchr(value + 1, *value, (size_t) (tag_end - value));
+    const char *close = memchr(value + 1, *value, (size_t)(tag_end - value));
     jb_assert(close);
-    *name = jb_str(p, (size_t) (name_end - p));
-    *raw = jb_str(value + 1, (size_t) (close - value - 1));
-    *at = (uint32_t) (close + 1 - (doc->text + n->start + 1 + n->prefix_bytes + n->name_bytes));
+    *name = jb_str(p, (size_t)(name_end - p));
+    *raw = jb_str(value + 1, (size_t)(close - value - 1));
+    *at = (uint32_t)(close + 1 - (doc->text + n->start + 1 + n->prefix_bytes + n->name_bytes));
     return true;
 }
 
@@ -97,7 +97,7 @@ static struct jb_str normalise_value(struct jb_str raw, struct jb__arena *arena)
     struct jb_str copy = jb__arena_str(arena, raw);
     if (!copy.p)
         return JB_STR_NONE;
-    char *out = (char *) copy.p;
+    char *out = (char *)copy.p;
     size_t n = 0;
     for (size_t i = 0; i < raw.n; i++) {
         if (raw.p[i] == '\n' && i > 0 && raw.p[i - 1] == '\r')
@@ -130,7 +130,7 @@ struct jb_str jb_xml_unescape(struct jb_str raw, struct jb__arena *arena)
     if (!out)
         return JB_STR_NONE;
     while (p < end) {
-        struct jb_str rest = jb_str(p, (size_t) (end - p));
+        struct jb_str rest = jb_str(p, (size_t)(end - p));
         uint32_t cp;
         size_t used;
         if (in_cdata && jb_str_starts(rest, JB_STR("]]>"))) {

@@ -40,12 +40,12 @@ struct parser {
 
 static uint32_t offset(const struct parser *x, const char *p)
 {
-    return (uint32_t) (p - x->text);
+    return (uint32_t)(p - x->text);
 }
 
 static bool looking_at(const struct parser *x, struct jb_str what)
 {
-    return (size_t) (x->end - x->p) >= what.n && memcmp(x->p, what.p, what.n) == 0;
+    return (size_t)(x->end - x->p) >= what.n && memcmp(x->p, what.p, what.n) == 0;
 }
 
 static bool skip_space(struct parser *x)
@@ -77,11 +77,11 @@ static enum jb_xml_fault take_name(struct parser *x, struct jb_str *name, uint32
         return JB_XML_NOT_WELL_FORMED;
     if (x->p < x->end && *x->p == ':') {
         x->p++;
-        *prefix = (uint32_t) (x->p - from);
+        *prefix = (uint32_t)(x->p - from);
         if (!take_ncname(x))
             return JB_XML_NOT_WELL_FORMED;
     }
-    *name = jb_str(from, (size_t) (x->p - from));
+    *name = jb_str(from, (size_t)(x->p - from));
     if (name->n > x->bounds->name_bytes || *prefix > UINT8_MAX)
         return JB_XML_TOO_BIG;
     return JB_XML_OK;
@@ -123,7 +123,7 @@ static enum jb_xml_fault take_value(struct parser *x, struct jb_str *value)
             return JB_XML_NOT_WELL_FORMED;
         x->p += n;
     }
-    *value = jb_str(from, (size_t) (x->p - from));
+    *value = jb_str(from, (size_t)(x->p - from));
     x->p++;
     return JB_XML_OK;
 }
@@ -167,7 +167,7 @@ static bool is_declaration(const struct attr *a)
 static bool binding_allowed(struct jb_str prefix, struct jb_str uri, enum jb_ns ns)
 {
     for (size_t i = 0; i < uri.n; i++)
-        if (uri.p[i] == '&' || (unsigned char) uri.p[i] <= ' ')
+        if (uri.p[i] == '&' || (unsigned char)uri.p[i] <= ' ')
             return false;
     if (jb_str_eq(prefix, JB_STR("xml")) != (ns == JB_NS_XML))
         return false;
@@ -189,7 +189,7 @@ static enum jb_xml_fault bind_namespaces(struct parser *x)
         if (x->bound == x->bounds->namespaces || a->value.n > UINT16_MAX)
             return JB_XML_TOO_BIG;
         x->bindings[x->bound++] =
-            (struct binding){ prefix, a->value, (uint8_t) ns, (uint16_t) x->depth };
+            (struct binding){ prefix, a->value, (uint8_t)ns, (uint16_t)x->depth };
     }
     return JB_XML_OK;
 }
@@ -229,7 +229,7 @@ static enum jb_xml_fault check_attrs(const struct parser *x)
         if (a->prefix && !is_declaration(a) && !find_binding(x, attr_prefix(a)))
             return JB_XML_NOT_WELL_FORMED;
         struct jb_str local = attr_local(a);
-        uint64_t bit = 1ull << ((local.n * 7 + (unsigned char) local.p[local.n - 1]) & 63);
+        uint64_t bit = 1ull << ((local.n * 7 + (unsigned char)local.p[local.n - 1]) & 63);
         for (uint32_t j = 0; (seen & bit) && j < i; j++)
             if (same_attr(x, a, &x->attrs[j]))
                 return JB_XML_NOT_WELL_FORMED;
@@ -284,19 +284,19 @@ static enum jb_xml_fault start_element(struct parser *x, const char *start, stru
         return JB_XML_NO_MEMORY;
     *node = (struct jb_node){
         .start = offset(x, start),
-        .name_bytes = (uint16_t) (name.n - prefix),
-        .prefix_bytes = (uint8_t) prefix,
-        .depth = (uint8_t) x->depth,
+        .name_bytes = (uint16_t)(name.n - prefix),
+        .prefix_bytes = (uint8_t)prefix,
+        .depth = (uint8_t)x->depth,
     };
     if (b && b->uri.n && b->ns != JB_NS_XML) {
         node->ns = b->ns;
         node->ns_at = offset(x, b->uri.p);
-        node->ns_bytes = (uint16_t) b->uri.n;
+        node->ns_bytes = (uint16_t)b->uri.n;
     } else if (b && b->ns == JB_NS_XML) {
         return JB_XML_NOT_WELL_FORMED; /* no element is in the xml namespace */
     }
-    link_node(x, (uint16_t) (x->count - 1));
-    x->open[x->depth] = (uint16_t) (x->count - 1);
+    link_node(x, (uint16_t)(x->count - 1));
+    x->open[x->depth] = (uint16_t)(x->count - 1);
     x->last_child[x->depth] = 0;
     x->depth++;
     return JB_XML_OK;
@@ -355,7 +355,7 @@ static enum jb_xml_fault take_end_tag(struct parser *x)
     skip_space(x);
     const struct jb_node *node = &x->nodes[x->open[x->depth - 1]];
     struct jb_str opened =
-        jb_str(x->text + node->start + 1, (size_t) node->prefix_bytes + node->name_bytes);
+        jb_str(x->text + node->start + 1, (size_t)node->prefix_bytes + node->name_bytes);
     if (x->p == x->end || *x->p != '>' || !jb_str_eq(name, opened))
         return JB_XML_NOT_WELL_FORMED;
     x->p++;
@@ -445,7 +445,7 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
     x.nodes = NULL;
     x.count = x.cap = x.depth = x.bound = 0;
     x.cdata = false;
-    *doc = (struct jb_doc){ .text = text.p, .bytes = (uint32_t) text.n };
+    *doc = (struct jb_doc){ .text = text.p, .bytes = (uint32_t)text.n };
 
     size_t declaration = jb__xml_declaration(text);
     x.p += declaration;
@@ -464,7 +464,7 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
         return looking_at(&x, JB_STR("<!")) || looking_at(&x, JB_STR("<?")) ? take_markup(&x)
                                                                             : JB_XML_BAD_FORMAT;
     doc->nodes = x.nodes;
-    doc->count = (uint16_t) x.count;
+    doc->count = (uint16_t)x.count;
     doc->cdata = x.cdata;
     return JB_XML_OK;
 }

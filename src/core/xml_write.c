@@ -119,7 +119,7 @@ void jb_xml_attr_u64(struct jb_xml *x, const char *name, uint64_t value)
     char digits[24];
     int n = snprintf(digits, sizeof digits, "%" PRIu64, value);
 
-    jb_xml_attr(x, name, jb_str(digits, (size_t) n));
+    jb_xml_attr(x, name, jb_str(digits, (size_t)n));
 }
 
 void jb_xml_text(struct jb_xml *x, struct jb_str text)
