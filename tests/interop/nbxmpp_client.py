@@ -183,7 +183,11 @@ class Session:
 
     def login(self):
         self.client.connect()
-        wait_until(lambda: self.state, "the login")
+        try:
+            wait_until(lambda: self.state, "the login")
+        except Late as late:
+            frames = [f"{sender}: {text[:400]}" for sender, text, _ in CONNECTIONS[-1].frames[-8:]]
+            raise Late("\n".join([str(late), *frames])) from None
         return self.state == "connected"
 
     def ask(self, what, request, *args):
@@ -243,10 +247,12 @@ class Story:
         try:
             detail = body()
             print(f"ok {self.count} - {description}" + (f" ({detail})" if detail else ""), flush=True)
-        except Exception:  # pylint: disable=broad-except
+        except Exception as error:  # pylint: disable=broad-except
             self.failed += 1
             print(f"not ok {self.count} - {description}")
-            for line in traceback.format_exc().splitlines():
+            # The innermost line of this file; what lies deeper is nbxmpp's.
+            own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__][-1]
+            for line in f"{type(error).__name__}: {error}\nline {own.lineno}: {own.line}".splitlines():
                 print(f"# {line}", flush=True)
 
     def need(self, who):
@@ -259,6 +265,7 @@ class Story:
         self.test("a wrong password is refused with not-authorized", self.wrong_password)
         for who, other in both_ways:
             self.test(f"login of {ACCOUNTS[who][0]}", lambda w=who, o=other: self.login(w, o))
+        self.test("the strongest SCRAM that both sides know was used", self.mechanism)
         self.test("IQ ping to the server", self.ping)
         self.test("roster set with name and group is pushed", self.roster_set)
         self.test("roster get shows the contact", self.roster_get)
@@ -301,11 +308,14 @@ class Story:
         assert session.login(), f"{session.state}: {session.client.get_error()}"
         self.sessions[who] = session
         assert session.jid.startswith(BARE[who] + "/"), session.jid
-        used, offered = mechanism_used()
-        assert used == next((name for name in SCRAMS if name in offered), None), f"{used} of {offered}"
         if BARE[other] in session.roster():  # left by a broken earlier run
             session.roster_remove(BARE[other])
         session.presence()
+
+    def mechanism(self):
+        self.need("b")
+        used, offered = mechanism_used()
+        assert used == next((name for name in SCRAMS if name in offered), None), f"{used} of {offered}"
         return f"{used} of {', '.join(offered)}"
 
     def ping(self):

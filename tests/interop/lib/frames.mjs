@@ -163,3 +163,11 @@ export function failureReceived() {
     }
     return undefined;
 }
+
+/** The last frames of the newest connection, for a failure message. */
+export function lastFrames(count = 8) {
+    const newest = connections.at(-1);
+    if (!newest) return 'no connection was made';
+    const lines = newest.frames.slice(-count).map(({ from, text }) => `${from}: ${text.slice(0, 400)}`);
+    return [`${newest.frames.length} frames, the last of them:`, ...lines].join('\n');
+}

@@ -22,7 +22,14 @@ export class Report {
         } catch (error) {
             this.#failed += 1;
             console.log(`not ok ${this.#count} - ${description}`);
-            this.note(error?.stack ?? error);
+            this.note(error?.message ?? error);
+            // Where in our own files; the rest of a stack is the machinery of Node.
+            for (const line of String(error?.stack ?? '').split('\n')) {
+                if (/^\s+at .*\.mjs:/.test(line) && !/node_modules|tap\.mjs|story\.mjs.*run/.test(line)) {
+                    this.note(line);
+                    break;
+                }
+            }
         }
     }
 
