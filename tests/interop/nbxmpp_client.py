@@ -21,7 +21,7 @@ try:
     from nbxmpp.client import Client
     from nbxmpp.const import ConnectionProtocol, ConnectionType
     from nbxmpp.errors import StanzaError
-    from nbxmpp.protocol import JID, Message
+    from nbxmpp.protocol import JID, Message, NodeProcessed
     from nbxmpp.structs import StanzaHandler
     from nbxmpp.websocket import WebsocketConnection
 except (ImportError, ValueError) as missing:
@@ -167,6 +167,7 @@ class Session:
         item = properties.roster.item
         self.events.append({"kind": "push", "jid": str(item.jid), "name": item.name,
                             "subscription": item.subscription, "groups": item.groups})
+        raise NodeProcessed  # nbxmpp has answered the push; unmarked, it would send an error behind its result
 
     def expect(self, what, **wanted):
         """The first event with these values, one already here or one to come; handed out once."""
@@ -200,8 +201,10 @@ class Session:
             except Exception as error:  # pylint: disable=broad-except
                 answers.append((None, error))
 
-        request(*args, timeout=PATIENCE_S, callback=on_answer)
-        wait_until(lambda: answers, what, PATIENCE_S + 1)
+        # Without nbxmpp's own timeout: a second request that has one while a first is pending gets a deadline in
+        # the past (dispatcher.add_callback_for_id makes only the first absolute) and may fail within a second.
+        request(*args, callback=on_answer)
+        wait_until(lambda: answers, what)
         result, error = answers[0]
         if error:
             raise error
