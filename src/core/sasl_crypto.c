@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "core/jid.h"
+#include "core/pbkdf2.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -61,9 +62,9 @@ void jb__sasl_hash_run(struct jb__sasl_hash *job)
 {
     jb_assert(job->iterations > 0 && job->iterations <= JB_ITERATIONS_MOST);
     jb_assert(job->password_bytes <= JB_PASSWORD_BYTES && job->salt_bytes <= JB_SALT_BYTES);
-    job->failed = PKCS5_PBKDF2_HMAC((const char *)job->password, job->password_bytes, job->salt,
-                                    job->salt_bytes, (int)job->iterations, digest_md(job->digest),
-                                    (int)jb_digest_bytes(job->digest), job->salted) != 1;
+    job->failed = false; /* the loop needs no memory */
+    jb__pbkdf2(job->digest, jb_str((const char *)job->password, job->password_bytes),
+               jb_str((const char *)job->salt, job->salt_bytes), job->iterations, job->salted);
     OPENSSL_cleanse(job->password, sizeof job->password);
     job->password_bytes = 0;
 }
