@@ -60,15 +60,16 @@ static struct jb_sendq_item *new_wrapped(struct jb_sendq *q, const struct jb_sta
     const struct jb_node *root = &s->doc.nodes[0];
     struct jb_str name =
         jb_str(s->doc.text + root->start + 1, (size_t)root->prefix_bytes + root->name_bytes);
-    struct jb_jid to = jb_jid_is_set(wrap->to) ? wrap->to : s->h.to;
-    size_t most = jb_stanza_head_bytes(&s->doc, s->h.from, to) + wrap->added.n + name.n + 3;
+    struct jb_stanza_marks marks = { .from = s->h.from,
+                                     .to = jb_jid_is_set(wrap->to) ? wrap->to : s->h.to };
+    size_t most = jb_stanza_head_bytes(&s->doc, &marks) + wrap->added.n + name.n + 3;
     struct jb_sendq_item *item = new_item(q, most);
 
     if (!item)
         return NULL;
     item->middle_at = root->content;
     item->middle_bytes = root->content_end - root->content;
-    item->head_bytes = (uint32_t)jb_stanza_write_head(&s->doc, s->h.from, to, item->bytes);
+    item->head_bytes = (uint32_t)jb_stanza_write_head(&s->doc, &marks, item->bytes);
     char *tail = item->bytes + item->head_bytes;
     char *p = tail;
     if (wrap->added.n)

@@ -160,31 +160,35 @@ static char *put_address(char *out, struct jb_str name, struct jb_jid jid)
     return put(out, JB_STR("'"));
 }
 
-size_t jb_stanza_head_bytes(const struct jb_doc *doc, struct jb_jid from, struct jb_jid to)
+size_t jb_stanza_head_bytes(const struct jb_doc *doc, const struct jb_stanza_marks *marks)
 {
-    return doc->nodes[0].content - doc->nodes[0].start + sizeof(" from='' to=''") +
-           REFERENCE_BYTES * (jb_jid_str(from).n + jb_jid_str(to).n);
+    return doc->nodes[0].content - doc->nodes[0].start + sizeof(" from='' to='' xml:lang=''") +
+           REFERENCE_BYTES * (jb_jid_str(marks->from).n + jb_jid_str(marks->to).n) + marks->lang.n;
 }
 
-size_t jb_stanza_write_head(const struct jb_doc *doc, struct jb_jid from, struct jb_jid to,
+size_t jb_stanza_write_head(const struct jb_doc *doc, const struct jb_stanza_marks *marks,
                             char *out)
 {
     const struct jb_node *root = &doc->nodes[0];
     const char *begin = out;
     struct jb_str name, value;
+    bool add_lang = marks->lang.n > 0;
 
     out = put(out, jb_str(doc->text + root->start, 1u + root->prefix_bytes + root->name_bytes));
     for (uint32_t at = 0; jb_node_attr_next(doc, 0, &at, &name, &value);) {
         if (jb_str_eq(name, JB_STR("from")) || jb_str_eq(name, JB_STR("to")))
             continue;
+        add_lang = add_lang && !jb_str_eq(name, JB_STR("xml:lang"));
         /* As written: its quote stands just in front of the value and just behind it. */
         out = put(put(put(out, JB_STR(" ")), name), JB_STR("="));
         out = put(out, jb_str(value.p - 1, value.n + 2));
     }
-    if (jb_jid_is_set(from))
-        out = put_address(out, JB_STR("from"), from);
-    if (jb_jid_is_set(to))
-        out = put_address(out, JB_STR("to"), to);
+    if (add_lang)
+        out = put(put(put(out, JB_STR(" xml:lang='")), marks->lang), JB_STR("'"));
+    if (jb_jid_is_set(marks->from))
+        out = put_address(out, JB_STR("from"), marks->from);
+    if (jb_jid_is_set(marks->to))
+        out = put_address(out, JB_STR("to"), marks->to);
     out = put(out, JB_STR(">"));
     return (size_t)(out - begin);
 }
@@ -209,13 +213,14 @@ int jb_draft_seal(const struct jb_draft *d, const struct jb_allocator *alloc, in
     const struct jb_node *root = &d->doc->nodes[0];
     struct jb_str name =
         jb_str(d->doc->text + root->start + 1, (size_t)root->prefix_bytes + root->name_bytes);
-    size_t most = jb_stanza_head_bytes(d->doc, d->h.from, d->h.to) +
-                  (root->content_end - root->content) + d->added.n + name.n + 3;
+    struct jb_stanza_marks marks = { .from = d->h.from, .to = d->h.to, .lang = d->lang };
+    size_t most = jb_stanza_head_bytes(d->doc, &marks) + (root->content_end - root->content) +
+                  d->added.n + name.n + 3;
     char *text = jb__arena_alloc(d->arena, most);
 
     if (!text)
         return JB_ENOMEM;
-    char *p = text + jb_stanza_write_head(d->doc, d->h.from, d->h.to, text);
+    char *p = text + jb_stanza_write_head(d->doc, &marks, text);
     p = put(put_content(d, p), d->added);
     p = put(put(put(p, JB_STR("</")), name), JB_STR(">"));
     return jb_stanza_new(jb_str(text, (size_t)(p - text)), d->arena, alloc, now_us, out);

@@ -62,6 +62,7 @@ struct jb_draft {
     struct jb_stanza_head h; /* h.from and h.to may be set: sealing writes them */
     const struct jb_doc *doc;
     struct jb__arena *arena;
+    struct jb_str lang;               /* xml:lang for a root without one; empty: none */
     struct jb_str added;              /* XML behind the last child; see jb_draft_add */
     uint16_t dropped[JB_DRAFT_DROPS]; /* children to leave out, ascending */
     uint16_t drops;
@@ -101,11 +102,16 @@ struct jb_wrap {
     struct jb_str added; /* well-formed XML behind the last child; usually empty */
 };
 
-/* Writes the root's start tag with other addresses, all else as it stands; an unset from or to is
- * left out.  At most jb_stanza_head_bytes(...) bytes go to `out`; returns how many. */
-size_t jb_stanza_write_head(const struct jb_doc *doc, struct jb_jid from, struct jb_jid to,
+/* What a root's start tag is written with. */
+struct jb_stanza_marks {
+    struct jb_jid from, to; /* unset: left out */
+    struct jb_str lang;     /* for a root without xml:lang; empty: none.  Letters, digits, '-' */
+};
+/* Writes the root's start tag with these marks, all else as it stands.  At most
+ * jb_stanza_head_bytes(...) bytes go to `out`; returns how many. */
+size_t jb_stanza_write_head(const struct jb_doc *doc, const struct jb_stanza_marks *marks,
                             char *out);
-size_t jb_stanza_head_bytes(const struct jb_doc *doc, struct jb_jid from, struct jb_jid to);
+size_t jb_stanza_head_bytes(const struct jb_doc *doc, const struct jb_stanza_marks *marks);
 
 /* ---- answers ---- */
 

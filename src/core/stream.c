@@ -64,6 +64,23 @@ bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_s
     return true;
 }
 
+/* The limit's name while nobody is authenticated. */
+static enum jb_limit limit_now(const struct jb_stream *s, enum jb_limit limit)
+{
+    if (is_authenticated(s))
+        return limit;
+    switch (limit) {
+    case JB_LIMIT_stanza_bytes:
+        return JB_LIMIT_preauth_stanza_bytes;
+    case JB_LIMIT_xml_depth:
+        return JB_LIMIT_preauth_depth;
+    case JB_LIMIT_xml_elements:
+        return JB_LIMIT_preauth_elements;
+    default:
+        return limit;
+    }
+}
+
 static bool xml_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_xml_fault what)
 {
     switch (what) {
@@ -74,6 +91,7 @@ static bool xml_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_x
     case JB_XML_BAD_FORMAT:
         return jb__stream_fault(s, ev, JB_STREAM_BAD_FORMAT, "a message is exactly one element");
     case JB_XML_TOO_BIG:
+        ev->limit = limit_now(s, ev->doc.over);
         return jb__stream_fault(
             s, ev, JB_STREAM_POLICY_VIOLATION,
             "too deep, too many elements, attributes or namespaces, or too long a name");
@@ -137,9 +155,11 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
     }
     if (what != JB_XML_OK)
         return xml_fault(s, ev, what);
-    if (!is_authenticated(s) && ++s->elements > s->config->limits.preauth_elements)
+    if (!is_authenticated(s) && ++s->elements > s->config->limits.preauth_elements) {
+        ev->limit = JB_LIMIT_preauth_elements;
         return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION,
                                 "too much talk before authentication");
+    }
     if (ev->doc.nodes[0].ns == JB_NS_FRAMING)
         return on_framing(s, ev);
     return jb__stream_on_element(s, arena, ev);
@@ -178,9 +198,9 @@ static bool on_ws_fail(struct jb_stream *s, const struct jb_ws_event *wev,
         jb_stream_fail(s, JB_STREAM_POLICY_VIOLATION, wev->words);
         ev->error = JB_STREAM_POLICY_VIOLATION;
     }
-    s->ws_close_seen = true; /* their close could not be read any more */
-    s->ws_close_queued = false;
-    jb_stream_close_ws(s, wev->code, wev->words);
+    jb_stream_abort(s, wev->code, wev->words);
+    if (wev->over != JB_LIMIT_COUNT)
+        ev->limit = limit_now(s, wev->over);
     ev->kind = JB_STREAM_EVENT_FAULT;
     ev->ws_code = wev->code;
     ev->words = wev->words;
@@ -195,6 +215,7 @@ static bool on_ws_event(struct jb_stream *s, const struct jb_ws_event *wev, stru
     case JB_WS_EVENT_MESSAGE:
         if (wev->opcode == JB_WS_BINARY) {
             struct jb_ws_event refusal = { .code = JB_WS_UNSUPPORTED,
+                                           .over = JB_LIMIT_COUNT,
                                            .words = "XMPP is sent as text" };
             return on_ws_fail(s, &refusal, ev);
         }
@@ -219,7 +240,7 @@ void jb_stream_next(struct jb_stream *s, struct jb__arena *arena, struct jb_stre
 {
     struct jb_ws_event wev;
 
-    *ev = (struct jb_stream_event){ .kind = JB_STREAM_EVENT_NONE };
+    *ev = (struct jb_stream_event){ .kind = JB_STREAM_EVENT_NONE, .limit = JB_LIMIT_COUNT };
     do {
         jb_ws_next(&s->ws, &s->in, &s->in_bytes, &wev);
         if (on_ws_event(s, &wev, arena, ev))
@@ -312,6 +333,13 @@ void jb_stream_close_ws(struct jb_stream *s, enum jb_ws_code code, const char *w
     s->ws_close_queued = true;
     s->ws_close_code = (uint16_t)code;
     s->ws_close_words = words;
+}
+
+void jb_stream_abort(struct jb_stream *s, enum jb_ws_code code, const char *words)
+{
+    s->ws_close_seen = true; /* theirs will not be read any more */
+    s->ws_close_queued = false;
+    jb_stream_close_ws(s, code, words);
 }
 
 void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)

@@ -49,6 +49,7 @@ struct jb_stream_event {
     enum jb_stream_error error; /* FAULT; JB_STREAM_OK when framing was broken: see ws_code */
     uint16_t ws_code;           /* FAULT, CLOSE: the WebSocket close code sent, or received */
     const char *words;          /* FAULT: what was wrong; static */
+    enum jb_limit limit;        /* FAULT: the limit that was reached; JB_LIMIT_COUNT: none */
 };
 
 /* Frozen; shared by all streams of a configuration. */
@@ -130,6 +131,9 @@ void jb_stream_ping(struct jb_stream *s);
 /* Ends the stream with an error (RFC 7395 section 3.5), our <open/> first when it was not sent;
  * then <close/> and the WebSocket's close.  Once closing, nothing more. */
 void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words);
+/* Ends it with a close frame of this code, as if the framing had been broken: nothing more is read.
+ */
+void jb_stream_abort(struct jb_stream *s, enum jb_ws_code code, const char *words);
 /* Ends the stream (section 3.6); `see_other_uri` may be empty. */
 void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri);
 /* Sends the WebSocket's close frame after what is queued, without waiting for their <close/>. */

@@ -52,14 +52,15 @@ static bool on_stanza(struct jb_stream *s, struct jb__arena *arena, struct jb_st
     return true;
 }
 
-bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
+bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
+                           struct jb_stream_event *ev)
 {
     const struct jb_node *root = &ev->doc.nodes[0];
 
     if (s->state == JB_STREAM_STATE_START || s->state == JB_STREAM_STATE_AUTHED)
         return jb__stream_fault(
-            s, ev,
-            root->ns == JB_NS_STREAMS ? JB_STREAM_INVALID_NAMESPACE : JB_STREAM_NOT_AUTHORIZED,
+            s, ev, root->ns == JB_NS_STREAMS ? JB_STREAM_INVALID_NAMESPACE
+                                             : JB_STREAM_NOT_AUTHORIZED,
             "the first element must be <open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
     if (root->ns == JB_NS_CLIENT)
         return on_stanza(s, arena, ev);

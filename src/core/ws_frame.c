@@ -69,8 +69,17 @@ size_t jb_ws_write_head(char out[JB_WS_HEAD_BYTES], enum jb_ws_opcode opcode, bo
 static bool fail(struct jb_ws *ws, struct jb_ws_event *ev, enum jb_ws_code code, const char *words)
 {
     ws->fail_code = (uint16_t)code;
-    *ev = (struct jb_ws_event){ .kind = JB_WS_EVENT_FAIL, .code = (uint16_t)code, .words = words };
+    *ev = (struct jb_ws_event){
+        .kind = JB_WS_EVENT_FAIL, .code = (uint16_t)code, .over = JB_LIMIT_COUNT, .words = words
+    };
     jb__buf_deinit(&ws->message);
+    return true;
+}
+
+static bool over(struct jb_ws *ws, struct jb_ws_event *ev, enum jb_limit limit, const char *words)
+{
+    fail(ws, ev, JB_WS_TOO_BIG, words);
+    ev->over = limit;
     return true;
 }
 
@@ -148,10 +157,10 @@ static bool begin_data(struct jb_ws *ws, struct jb_ws_event *ev)
         ws->fragments = 0;
     }
     if (++ws->fragments > ws->fragment_limit)
-        return fail(ws, ev, JB_WS_TOO_BIG, "too many fragments in one message");
+        return over(ws, ev, JB_LIMIT_ws_fragments, "too many fragments in one message");
     /* A compressed frame longer than the message may be can still be valid, but nobody sends it. */
     if (ws->frame_left > ws->message_limit - ws->message.n)
-        return fail(ws, ev, JB_WS_TOO_BIG, "the message is over the size limit");
+        return over(ws, ev, JB_LIMIT_stanza_bytes, "the message is over the size limit");
     return false;
 }
 
@@ -239,7 +248,7 @@ static bool collect(struct jb_ws *ws, struct jb_str piece, bool last, struct jb_
                             : jb__buf_append(&ws->message, piece.p, piece.n);
 
     if (rc == JB_EFULL)
-        return fail(ws, ev, JB_WS_TOO_BIG, "the message is over the size limit");
+        return over(ws, ev, JB_LIMIT_stanza_bytes, "the message is over the size limit");
     if (rc == JB_EINVAL)
         return fail(ws, ev, JB_WS_BAD_DATA, "the message does not inflate");
     if (rc != 0)

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "core/limits.h"
 
 enum jb_role { JB_ROLE_SERVER, JB_ROLE_CLIENT };
 
@@ -82,6 +83,8 @@ struct jb_ws_event {
     enum jb_ws_event_kind kind;
     enum jb_ws_opcode opcode;
     uint16_t code;
+    enum jb_limit
+        over;          /* FAIL: the limit reached (stanza_bytes, ws_fragments), or JB_LIMIT_COUNT */
     const char *words; /* FAIL: what was wrong, for the log and the close reason; static */
     char *data;        /* writable; valid until the next call or until the input goes away */
     size_t bytes;

@@ -36,7 +36,14 @@ struct parser {
     struct attr attrs[ATTRIBUTES_MOST];
     uint32_t attr_count;
     bool cdata;
+    enum jb_limit over; /* the limit that was reached */
 };
+
+static enum jb_xml_fault too_big(struct parser *x, enum jb_limit over)
+{
+    x->over = over;
+    return JB_XML_TOO_BIG;
+}
 
 static uint32_t offset(const struct parser *x, const char *p)
 {
@@ -83,7 +90,7 @@ static enum jb_xml_fault take_name(struct parser *x, struct jb_str *name, uint32
     }
     *name = jb_str(from, (size_t)(x->p - from));
     if (name->n > x->bounds->name_bytes || *prefix > UINT8_MAX)
-        return JB_XML_TOO_BIG;
+        return too_big(x, JB_LIMIT_xml_name_bytes);
     return JB_XML_OK;
 }
 
@@ -131,7 +138,7 @@ static enum jb_xml_fault take_value(struct parser *x, struct jb_str *value)
 static enum jb_xml_fault take_attr(struct parser *x)
 {
     if (x->attr_count == x->bounds->attributes)
-        return JB_XML_TOO_BIG;
+        return too_big(x, JB_LIMIT_xml_attributes);
     struct attr *a = &x->attrs[x->attr_count++];
     enum jb_xml_fault fault = take_name(x, &a->name, &a->prefix);
     if (fault != JB_XML_OK)
@@ -187,7 +194,7 @@ static enum jb_xml_fault bind_namespaces(struct parser *x)
         if (!binding_allowed(prefix, a->value, ns))
             return JB_XML_NOT_WELL_FORMED;
         if (x->bound == x->bounds->namespaces || a->value.n > UINT16_MAX)
-            return JB_XML_TOO_BIG;
+            return too_big(x, JB_LIMIT_xml_namespaces);
         x->bindings[x->bound++] =
             (struct binding){ prefix, a->value, (uint8_t)ns, (uint16_t)x->depth };
     }
@@ -269,8 +276,10 @@ static void link_node(struct parser *x, uint16_t index)
 static enum jb_xml_fault start_element(struct parser *x, const char *start, struct jb_str name,
                                        uint32_t prefix)
 {
-    if (x->depth == x->bounds->depth || x->count == x->bounds->elements)
-        return JB_XML_TOO_BIG;
+    if (x->depth == x->bounds->depth)
+        return too_big(x, JB_LIMIT_xml_depth);
+    if (x->count == x->bounds->elements)
+        return too_big(x, JB_LIMIT_xml_elements);
     enum jb_xml_fault fault = bind_namespaces(x);
     if (fault == JB_XML_OK)
         fault = check_attrs(x);
@@ -445,6 +454,7 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
     x.nodes = NULL;
     x.count = x.cap = x.depth = x.bound = 0;
     x.cdata = false;
+    x.over = JB_LIMIT_COUNT;
     *doc = (struct jb_doc){ .text = text.p, .bytes = (uint32_t)text.n };
 
     size_t declaration = jb__xml_declaration(text);
@@ -458,6 +468,7 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
     enum jb_xml_fault fault = take_start_tag(&x);
     if (fault == JB_XML_OK)
         fault = take_content(&x);
+    doc->over = x.over;
     if (fault != JB_XML_OK)
         return fault;
     if (x.p < x.end)

@@ -35,9 +35,10 @@ struct jb_node {
 struct jb_doc {
     const char *text;
     const struct jb_node *nodes;
-    uint32_t bytes; /* of text */
-    uint16_t count; /* nodes; 0: nothing parsed */
-    bool cdata;     /* the text has a CDATA section somewhere */
+    uint32_t bytes;     /* of text */
+    uint16_t count;     /* nodes; 0: nothing parsed */
+    bool cdata;         /* the text has a CDATA section somewhere */
+    enum jb_limit over; /* after JB_XML_TOO_BIG: which limit of authenticated streams it was */
 };
 
 enum jb_xml_fault {
