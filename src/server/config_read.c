@@ -541,7 +541,7 @@ static int parse_all(cfg_t *cfg, const char *path)
 /* libconfuse's tables.  They point to each other and are copied by cfg_init: freed right after. */
 struct schema {
     cfg_opt_t *opts[CONFIG_KINDS];
-    char markers[CONFIG_KINDS][4]; /* "{k}": a default list of one digit */
+    char markers[CONFIG_KINDS][8]; /* "{k}": a default list of one digit */
 };
 
 static cfg_opt_t list_option(const char *name, char *default_list, cfg_callback_t callback)

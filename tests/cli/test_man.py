@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import unittest
 
-ROOT, CONF_PAGE, EXPLAIN = os.environ["MAN_SOURCE"], os.environ["CONF_PAGE"], os.environ["EXPLAIN"]
+ROOT, CONF_PAGE, JABIRUD = os.environ["MAN_SOURCE"], os.environ["CONF_PAGE"], os.environ["JABIRUD"]
 PAGES = [os.path.join(ROOT, "jabirud.8"), os.path.join(ROOT, "jabiru.1"), CONF_PAGE]
 
 
@@ -23,7 +23,7 @@ class Man(unittest.TestCase):
     def test_every_option_is_there(self):
         with open(CONF_PAGE, encoding="utf-8") as f:
             page = f.read()
-        keys = re.findall(r"^(\S+)$", subprocess.run([EXPLAIN], capture_output=True, text=True,
+        keys = re.findall(r"^(\S+)$", subprocess.run([JABIRUD, "--explain"], capture_output=True, text=True,
                                                      check=True).stdout, re.M)
         self.assertGreater(len(keys), 80)
         for key in keys:

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/auth.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "core/sasl.h"
+#include "server/conn.h"
+#include "server/profile.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "server/user.h"
+
+static const struct jb_allocator *const alloc = &jb_allocator_abort;
+
+/* A SASL exchange.  While the store or the thread pool works for it, it outlives its connection's
+ * interest in it. */
+struct auth {
+    struct conn *conn; /* a reference */
+    struct jb__sasl_server sasl;
+    struct jb__sasl_context ctx;
+    struct jb__sasl_hash hash; /* the copy that the pool works on */
+    uv_work_t work;
+    bool busy;      /* store or pool will come back; the connection is held meanwhile */
+    bool cancelled; /* nobody waits for the outcome any more */
+    bool disabled;  /* the account is */
+    uint8_t binding[JB__SASL_BINDING_COUNT][JB__BINDING_BYTES];
+};
+
+static void step(struct auth *a, enum jb__sasl_step next);
+
+/* ---- what is offered ---- */
+
+static struct jb__sasl_facts facts_of(const struct conn *c)
+{
+    uint8_t data[JB__BINDING_BYTES];
+    struct jb__sasl_facts f = {
+        .tls = c->sock.ssl != NULL,
+        .loopback = conn_is_loopback(c),
+        .tls_outside = c->listener->tls == CONFIG_TLS_OUTSIDE,
+        .anonymous = c->host->config->anonymous,
+    };
+
+    f.binding[JB__SASL_TLS_EXPORTER] = jb__sock_binding_exporter(&c->sock, data) > 0;
+    f.binding[JB__SASL_TLS_SERVER_END_POINT] = jb__sock_binding_end_point(&c->sock, data) > 0;
+    return f;
+}
+
+static void write_bindings(struct jb_xml *x, const struct jb__sasl_facts *f)
+{
+    jb_xml_open(x, "sasl-channel-binding", JB_NS_CHANNEL_BINDING);
+    for (enum jb__sasl_binding i = 0; i < JB__SASL_BINDING_COUNT; i++) {
+        if (!f->binding[i])
+            continue;
+        jb_xml_open(x, "channel-binding", JB_NS_NONE);
+        jb_xml_attr(x, "type", jb__sasl_binding_name(i));
+        jb_xml_close(x);
+    }
+    jb_xml_close(x);
+}
+
+void auth_write_features(struct conn *c, struct jb_xml *x)
+{
+    struct jb__sasl_facts f = facts_of(c);
+    uint32_t offered = profile_restrict(profile_of(c->reactor, c->host), jb__sasl_offer(&f));
+
+    jb_xml_open(x, "mechanisms", JB_NS_SASL);
+    for (enum jb__sasl_mech mech = 0; mech < JB__SASL_MECH_COUNT; mech++)
+        if (offered & JB__SASL_BIT(mech))
+            jb_xml_leaf(x, "mechanism", JB_NS_NONE, jb__sasl_mech_name(mech));
+    jb_xml_close(x);
+    if (offered & JB__SASL_ANY_PLUS)
+        write_bindings(x, &f);
+}
+
+/* ---- answers ---- */
+
+static void send_element(struct conn *c, const char *name, struct jb_str text)
+{
+    struct jb__buf buf;
+    struct jb_xml x;
+
+    jb__buf_init(&buf, alloc, 64 * 1024);
+    jb_xml_begin(&x, &buf);
+    jb_xml_leaf(&x, name, JB_NS_SASL, text);
+    if (jb_xml_end(&x) != 0 || jb_stream_send_raw(&c->stream, jb__buf_str(&buf)) != 0)
+        conn_close(c, "no memory for an answer");
+    jb__buf_deinit(&buf);
+    conn_mark_dirty(c);
+}
+
+static void send_failure(struct conn *c, enum jb__sasl_failure failure)
+{
+    char name[64];
+    struct jb_str text = jb__sasl_failure_name(failure);
+    struct jb__buf buf;
+    struct jb_xml x;
+
+    jb_assert(text.n < sizeof name);
+    memcpy(name, text.p, text.n);
+    name[text.n] = '\0';
+    jb__buf_init(&buf, alloc, 1024);
+    jb_xml_begin(&x, &buf);
+    jb_xml_open(&x, "failure", JB_NS_SASL);
+    jb_xml_leaf(&x, name, JB_NS_NONE, JB_STR_NONE);
+    jb_xml_close(&x);
+    if (jb_xml_end(&x) != 0 || jb_stream_send_raw(&c->stream, jb__buf_str(&buf)) != 0)
+        conn_close(c, "no memory for an answer");
+    jb__buf_deinit(&buf);
+    conn_mark_dirty(c);
+}
+
+static void log_failure(const struct conn *c, enum jb__sasl_failure failure)
+{
+    char address[JB__ADDR_TEXT_BYTES];
+
+    jb__addr_text_port(&c->address, address);
+    jb_log(JB_LOG_INFO, "login refused", JB_FZ("address", address),
+           JB_F("reason", jb__sasl_failure_name(failure)));
+}
+
+static void fail(struct conn *c, enum jb__sasl_failure failure)
+{
+    c->reactor->counters.login_failures++;
+    log_failure(c, failure);
+    send_failure(c, failure);
+    if (failure != JB__SASL_ABORTED)
+        gate_tell(c->reactor, GATE_AUTH_FAILED, &c->address);
+    if (++c->failures >= conn_limits(c)->auth_attempts) {
+        conn_limit(c, JB_LIMIT_auth_attempts);
+        c->reason = "too many failed logins";
+        jb_stream_fail(&c->stream, JB_STREAM_POLICY_VIOLATION, c->reason);
+    }
+}
+
+/* ---- the exchange ---- */
+
+static void free_auth(struct auth *a)
+{
+    jb__sasl_server_deinit(&a->sasl);
+    jb__sasl_hash_wipe(&a->hash);
+    conn_unref(a->conn);
+    jb_free(alloc, a);
+}
+
+static void end(struct auth *a)
+{
+    a->conn->auth = NULL;
+    free_auth(a);
+}
+
+void auth_cancel(struct conn *c)
+{
+    struct auth *a = c->auth;
+
+    if (!a)
+        return;
+    c->auth = NULL;
+    a->cancelled = true;
+    if (!a->busy)
+        free_auth(a);
+}
+
+/* The store or the pool came back.  False: nobody waits any more, and `a` is gone. */
+static bool come_back(struct auth *a)
+{
+    struct conn *c = a->conn;
+
+    a->busy = false;
+    if (!a->cancelled)
+        return true;
+    conn_ref(c);
+    free_auth(a);
+    conn_release(c);
+    conn_unref(c);
+    return false;
+}
+
+/* Goes on after come_back(), then takes the input that waited. */
+static void go_on(struct auth *a, enum jb__sasl_step next)
+{
+    struct conn *c = conn_ref(a->conn);
+
+    step(a, next);
+    conn_release(c);
+    conn_unref(c);
+}
+
+static void on_account(struct store_unit *u)
+{
+    struct auth *a = u->ctx;
+    const struct store_op *op = u->ops;
+    struct jb_credentials found;
+    bool known = u->rc == 0 && op->rc == 0 && op->rows &&
+                 jb_credentials_decode(&found, op->rows->bytes.p, op->rows->bytes.n) == 0;
+
+    if (come_back(a)) {
+        if (u->rc != 0) {
+            a->sasl.failure = JB__SASL_TEMPORARY_AUTH_FAILURE;
+            go_on(a, JB__SASL_FAILURE);
+        } else {
+            if (!known)
+                a->ctx.iterations =
+                    profile_fake_iterations(profile_of(a->conn->reactor, a->conn->host),
+                                            a->conn->reactor, jb__sasl_server_user(&a->sasl));
+            a->disabled = known && (op->rows->flags & STORE_ACCOUNT_DISABLED);
+            go_on(a, jb__sasl_server_credentials(&a->sasl, known ? &found : NULL));
+        }
+    }
+    if (known)
+        jb_credentials_wipe(&found);
+    store_unit_free(u);
+}
+
+static bool look_up(struct auth *a)
+{
+    struct reactor *r = a->conn->reactor;
+    struct store_unit *u = store_unit_new(r->server->store, &r->port, on_account, a);
+
+    store_unit_account_get(u, jb_jid_str(a->conn->host->jid), jb__sasl_server_user(&a->sasl));
+    if (store_unit_submit(u) == 0)
+        return true;
+    store_unit_free(u);
+    return false;
+}
+
+static void run_hash(uv_work_t *work)
+{
+    struct auth *a = work->data;
+
+    jb__sasl_hash_run(&a->hash);
+}
+
+static void on_hashed(uv_work_t *work, int status)
+{
+    struct auth *a = work->data;
+
+    (void)status;
+    a->conn->reactor->hash_jobs--;
+    if (come_back(a))
+        go_on(a, jb__sasl_server_hashed(&a->sasl, &a->hash));
+}
+
+/* A reactor may have its share of the waiting hashes; always at least one. */
+static bool take_hash_job(struct reactor *r)
+{
+    unsigned share = r->conf->stream.limits.hash_jobs / r->server->reactor_count;
+
+    if (r->hash_jobs >= (share ? share : 1)) {
+        reactor_count_limit(r, JB_LIMIT_hash_jobs);
+        return false;
+    }
+    r->hash_jobs++;
+    return true;
+}
+
+static bool hash(struct auth *a)
+{
+    struct reactor *r = a->conn->reactor;
+
+    if (!take_hash_job(r))
+        return false;
+    a->hash = a->sasl.hash;
+    a->work.data = a;
+    int rc = uv_queue_work(&r->loop, &a->work, run_hash, on_hashed);
+    jb_assert(rc == 0);
+    return true;
+}
+
+/* At home: the user is loaded with the first stanza that needs him. */
+static void on_home(struct conn *c)
+{
+    if (c->phase != CONN_CLOSED) {
+        c->user = c->anonymous ? user_get_anonymous(c->reactor, c->login)
+                               : user_get(c->reactor, c->login);
+        user_pin(c->user);
+    }
+    conn_release(c);
+}
+
+static void succeed(struct auth *a)
+{
+    struct conn *c = conn_ref(a->conn);
+    struct reactor *r = c->reactor;
+    char id[JB__RANDOM_ID_BYTES + 1];
+    struct jb_str local = jb__sasl_server_user(&a->sasl);
+    struct jb_jid jid;
+
+    c->anonymous = a->sasl.mech == JB__SASL_ANONYMOUS;
+    if (c->anonymous) {
+        jb__random_id(id);
+        local = jb_str(id, JB__RANDOM_ID_BYTES);
+    }
+    int rc = jb_jid_make(local, jb_jid_str(c->host->jid), JB_STR_NONE, &r->arena, &jid);
+    jb_assert(rc == 0);
+    c->login = jid;
+    c->login.p = memcpy(jb_alloc(alloc, jb_jid_str(jid).n), jid.p, jb_jid_str(jid).n);
+    c->authenticated = c->told_gate = true;
+    r->counters.logins++;
+    gate_tell(r, GATE_AUTHENTICATED, &c->address);
+    jb_log(JB_LOG_INFO, "login", JB_F("jid", jb_jid_str(jid)),
+           JB_F("mechanism", jb__sasl_mech_name(a->sasl.mech)));
+    send_element(c, "success", a->sasl.out);
+    end(a);
+    jb_stream_authenticated(&c->stream);
+    conn_hold(c);
+    conn_move(c, router_home(r, c->login), on_home);
+    conn_unref(c);
+}
+
+static void step(struct auth *a, enum jb__sasl_step next)
+{
+    struct conn *c = a->conn;
+    enum jb__sasl_failure failure = a->sasl.failure;
+    bool waits = false;
+
+    switch (next) {
+    case JB__SASL_CHALLENGE:
+        send_element(c, "challenge", a->sasl.out);
+        return;
+    case JB__SASL_NEED_CREDENTIALS:
+        waits = look_up(a);
+        failure = JB__SASL_TEMPORARY_AUTH_FAILURE;
+        break;
+    case JB__SASL_NEED_HASH:
+        waits = hash(a);
+        failure = JB__SASL_TEMPORARY_AUTH_FAILURE;
+        break;
+    case JB__SASL_SUCCESS:
+        if (!a->disabled) {
+            succeed(a);
+            return;
+        }
+        failure = JB__SASL_ACCOUNT_DISABLED;
+        break;
+    case JB__SASL_FAILURE:
+        break;
+    }
+    if (waits) {
+        a->busy = true;
+        conn_hold(c);
+        return;
+    }
+    fail(c, failure);
+    end(a);
+}
+
+static void begin(struct conn *c, const struct jb_stream_event *ev)
+{
+    struct auth *a = jb_zalloc(alloc, sizeof *a);
+    struct jb__arena *arena = &c->reactor->arena;
+    struct jb__sasl_facts facts = facts_of(c);
+    uint8_t nonce[JB__SASL_NONCE_BYTES];
+
+    a->conn = conn_ref(c);
+    c->auth = a;
+    a->ctx = (struct jb__sasl_context){
+        .alloc = alloc,
+        .limits = conn_limits(c),
+        .host = jb_jid_str(c->host->jid),
+        .offered = profile_restrict(profile_of(c->reactor, c->host), jb__sasl_offer(&facts)),
+        .secret = c->reactor->server->secret,
+        .iterations = c->host->conf->config->scram_iterations,
+    };
+    a->ctx.binding[JB__SASL_TLS_EXPORTER] =
+        jb_str((const char *)a->binding[JB__SASL_TLS_EXPORTER],
+               jb__sock_binding_exporter(&c->sock, a->binding[JB__SASL_TLS_EXPORTER]));
+    a->ctx.binding[JB__SASL_TLS_SERVER_END_POINT] =
+        jb_str((const char *)a->binding[JB__SASL_TLS_SERVER_END_POINT],
+               jb__sock_binding_end_point(&c->sock, a->binding[JB__SASL_TLS_SERVER_END_POINT]));
+    jb__random(nonce, sizeof nonce);
+    struct jb__sasl_request request = {
+        .mech = jb_node_attr(&ev->doc, 0, "mechanism", arena),
+        .initial = jb_node_text(&ev->doc, 0, arena),
+        .nonce = nonce,
+    };
+    step(a, jb__sasl_server_begin(&a->sasl, &a->ctx, &request));
+}
+
+void auth_on_element(struct conn *c, const struct jb_stream_event *ev)
+{
+    struct auth *a = c->auth;
+
+    if (jb_node_is(&ev->doc, 0, "auth", JB_NS_SASL) && !a) {
+        begin(c, ev);
+    } else if (jb_node_is(&ev->doc, 0, "response", JB_NS_SASL) && a) {
+        step(a, jb__sasl_server_response(&a->sasl, jb_node_text(&ev->doc, 0, &c->reactor->arena)));
+    } else if (jb_node_is(&ev->doc, 0, "abort", JB_NS_SASL)) {
+        auth_cancel(c);
+        fail(c, JB__SASL_ABORTED);
+    } else {
+        auth_cancel(c);
+        fail(c, JB__SASL_MALFORMED_REQUEST);
+    }
+}
+
+/* ---- new passwords ---- */
+
+struct making {
+    uv_work_t work;
+    struct reactor *reactor;
+    uint32_t iterations;
+    struct jb__buf password;
+    uint8_t random[JB_CREDENTIALS_RANDOM_BYTES];
+    uint8_t record[JB_CREDENTIALS_BYTES];
+    size_t record_bytes; /* 0: it failed */
+    void (*done)(void *ctx, struct jb_str record);
+    void *ctx;
+};
+
+static void run_make(uv_work_t *work)
+{
+    struct making *m = work->data;
+    struct jb_credentials made;
+    struct jb_credentials_recipe recipe = { .password = jb__buf_str(&m->password),
+                                            .iterations = m->iterations,
+                                            .random = m->random };
+
+    if (jb_credentials_make(&made, &recipe, alloc) == 0)
+        m->record_bytes = jb_credentials_encode(&made, m->record);
+    jb_credentials_wipe(&made);
+}
+
+static void on_made(uv_work_t *work, int status)
+{
+    struct making *m = work->data;
+
+    (void)status;
+    m->reactor->hash_jobs--;
+    m->done(m->ctx, jb_str((const char *)m->record, m->record_bytes));
+    explicit_bzero(m->password.p, m->password.n);
+    jb__buf_deinit(&m->password);
+    explicit_bzero(m->record, sizeof m->record);
+    jb_free(alloc, m);
+}
+
+int auth_make_credentials(struct reactor *r, struct jb_str password,
+                          void (*done)(void *ctx, struct jb_str record), void *ctx)
+{
+    if (!take_hash_job(r))
+        return JB_EFULL;
+    struct making *m = jb_zalloc(alloc, sizeof *m);
+    m->reactor = r;
+    m->iterations = r->conf->config->scram_iterations;
+    m->done = done;
+    m->ctx = ctx;
+    m->work.data = m;
+    jb__random(m->random, sizeof m->random);
+    jb__buf_init(&m->password, alloc, 64 * 1024);
+    int rc = jb__buf_append(&m->password, password.p, password.n);
+    jb_assert(rc == 0);
+    rc = uv_queue_work(&r->loop, &m->work, run_make, on_made);
+    jb_assert(rc == 0);
+    return 0;
+}

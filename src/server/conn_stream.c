@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection whose WebSocket is open: stream negotiation (RFC 6120 sections 4, 6, 7; RFC 7395)
+ * and, once a resource is bound, its session's stanzas. */
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "server/auth.h"
+#include "server/conn.h"
+#include "server/module.h"
+#include "server/server.h"
+
+#include <ctype.h>
+
+static const struct jb_allocator *const alloc = &jb_allocator_abort;
+
+enum { STANZA_BURST_S = 4, CONTROL_BURST_S = 3 };
+
+/* ---- compression (RFC 7692) ---- */
+
+static int feed_inflate(void *ctx, struct jb_str piece, bool last, struct jb__buf *out)
+{
+    struct conn *c = ctx;
+    struct jb__codec *codec = &c->reactor->codec;
+    int rc = c->inflate.serial ? 0 : jb__inflate_begin(codec, &c->inflate);
+
+    if (rc == 0)
+        rc = jb__inflate_piece(codec, &c->inflate, piece, last, out);
+    if (rc != 0 || last)
+        jb__inflate_end(codec, &c->inflate);
+    return rc;
+}
+
+static int deflate_message(void *ctx, const struct jb_str pieces[3], struct jb__buf *out)
+{
+    struct conn *c = ctx;
+    struct reactor *r = c->reactor;
+    size_t bytes = pieces[0].n + pieces[1].n + pieces[2].n;
+    char *whole = jb__arena_alloc(&r->arena, bytes);
+    size_t n = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (pieces[i].n)
+            memcpy(whole + n, pieces[i].p, pieces[i].n);
+        n += pieces[i].n;
+    }
+    int rc = jb__deflate_message(&r->codec, jb_str(whole, n), c->deflate_bits, out);
+    jb__arena_trim(&r->arena, whole, bytes, 0);
+    return rc;
+}
+
+void conn_stream_begin(struct conn *c, uint8_t deflate_bits, bool echo)
+{
+    jb_stream_init(&c->stream, &c->reactor->conf->stream, alloc);
+    c->stream_open = true;
+    c->deflate_bits = deflate_bits;
+    if (deflate_bits) {
+        c->inflate_ops = (struct jb_ws_inflater){ feed_inflate, c };
+        c->deflate_ops = (struct jb_ws_deflater){ deflate_message, &c->reactor->deflated, c };
+        c->stream.ws.inflate = &c->inflate_ops;
+        c->stream.deflate = &c->deflate_ops;
+    }
+    c->stanzas.milli = (uint64_t)conn_limits(c)->stanza_rate * STANZA_BURST_S * 1000;
+    c->control.milli = (uint64_t)conn_limits(c)->ws_control_rate * CONTROL_BURST_S * 1000;
+    if (echo) {
+        jb_ws_set_limits(&c->stream.ws, 16 * JB_MIB, UINT32_MAX);
+        c->out.max = 64 * JB_MIB;
+    }
+    conn_set_phase(c, echo ? CONN_ECHO : CONN_STREAM);
+}
+
+/* The socket is closed: the session ends with it. */
+void conn_stream_end(struct conn *c)
+{
+    struct user *u = c->user;
+
+    if (!c->stream_open)
+        return;
+    if (c->session)
+        session_end(c->session);
+    jb_assert(!c->session);
+    c->user = NULL;
+    if (u)
+        user_unpin(u);
+    jb__inflate_end(&c->reactor->codec, &c->inflate);
+    jb_stream_deinit(&c->stream);
+    c->stream_open = false;
+}
+
+void conn_adopt(struct conn *c)
+{
+    const struct conf *conf = c->reactor->conf;
+
+    c->deflate_ops.scratch = &c->reactor->deflated;
+    if (!c->stream_open)
+        return;
+    if (c->phase == CONN_STREAM)
+        jb_stream_set_config(&c->stream, &conf->stream);
+    if (c->host) {
+        c->host = conf_find_host(conf, jb_jid_str(c->host->jid));
+        if (!c->host)
+            jb_stream_fail(&c->stream, JB_STREAM_HOST_GONE, "this host is no longer served");
+    }
+}
+
+/* ---- negotiation ---- */
+
+static void send_features(struct conn *c)
+{
+    struct jb__buf buf;
+    struct jb_xml x;
+
+    jb__buf_init(&buf, alloc, 64 * 1024);
+    jb_xml_begin(&x, &buf);
+    jb_xml_open(&x, "stream:features", JB_NS_NONE);
+    jb_xml_attr(&x, "xmlns:stream", jb_ns_uri(JB_NS_STREAMS));
+    if (c->authenticated)
+        jb_xml_leaf(&x, "bind", JB_NS_BIND, JB_STR_NONE);
+    else
+        auth_write_features(c, &x);
+    (void)hooks_run(features, c->host, (c, &x));
+    jb_xml_close(&x);
+    if (jb_xml_end(&x) != 0 || jb_stream_send_raw(&c->stream, jb__buf_str(&buf)) != 0)
+        conn_close(c, "no memory for the stream's features");
+    jb__buf_deinit(&buf);
+}
+
+/* The host a client asks for; NULL when it is not served here or the address is none. */
+static const struct host *asked_host(struct conn *c, struct jb_str to)
+{
+    struct jb_str domain;
+
+    if (to.n == 0 || jb_jid_prep_domain(to, &c->reactor->arena, &domain) != 0)
+        return NULL;
+    return conf_find_host(c->reactor->conf, domain);
+}
+
+static void stream_error(struct conn *c, enum jb_stream_error error, const char *words)
+{
+    if (!c->reason)
+        c->reason = words;
+    c->reactor->counters.stream_errors++;
+    jb_stream_fail(&c->stream, error, words);
+    conn_schedule(c);
+}
+
+/* RFC 6120 section 4.7.4: the language of stanzas that do not say theirs. */
+static void take_lang(struct conn *c, struct jb_str lang)
+{
+    bool good = lang.n < sizeof c->lang;
+
+    for (size_t i = 0; good && i < lang.n; i++)
+        good = isalnum((unsigned char)lang.p[i]) || lang.p[i] == '-';
+    c->lang[0] = '\0';
+    if (good && lang.n) {
+        memcpy(c->lang, lang.p, lang.n);
+        c->lang[lang.n] = '\0';
+    }
+}
+
+static void on_open(struct conn *c, const struct jb_stream_event *ev)
+{
+    const struct host *host = asked_host(c, ev->to);
+    char id[JB__RANDOM_ID_BYTES + 1];
+
+    if (!host) {
+        stream_error(c, ev->to.n ? JB_STREAM_HOST_UNKNOWN : JB_STREAM_IMPROPER_ADDRESSING,
+                     "the 'to' of <open/> names no host that is served here");
+        return;
+    }
+    /* Who authenticated is somebody at that host only. */
+    if (c->authenticated && host != c->host) {
+        stream_error(c, JB_STREAM_HOST_UNKNOWN, "authenticated at another host");
+        return;
+    }
+    c->host = host;
+    take_lang(c, ev->lang);
+    jb__random_id(id);
+    if (jb_stream_open(&c->stream, jb_jid_str(host->jid), JB_STR_NONE,
+                       jb_str(id, JB__RANDOM_ID_BYTES)) != 0)
+        conn_close(c, "no memory for a stream header");
+    else
+        send_features(c);
+}
+
+/* ---- resource binding (RFC 6120 section 7) ---- */
+
+struct binding {
+    struct conn *conn; /* a reference; it is held */
+    struct jb_stanza *request;
+};
+
+static void send_bound(struct conn *c, const struct jb_stanza *request)
+{
+    struct outgoing o;
+    struct jb_xml *x = router_begin(&o, c->reactor);
+
+    jb_stanza_open(x, JB_IQ, "result", JB_JID_NONE, JB_JID_NONE, request->h.id);
+    jb_xml_open(x, "bind", JB_NS_BIND);
+    jb_xml_leaf(x, "jid", JB_NS_NONE, jb_jid_str(c->session->jid));
+    jb_xml_close(x);
+    jb_xml_close(x);
+    struct jb_stanza *answer = router_seal(&o);
+    if (jb_stream_send(&c->stream, answer, NULL) != 0)
+        conn_close(c, "no memory for an answer");
+    jb_stanza_unref(answer);
+}
+
+static void refuse_iq(struct conn *c, const struct jb_stanza_head *h, struct jb_fault fault)
+{
+    struct outgoing o;
+    struct jb_xml *x = router_begin(&o, c->reactor);
+    struct jb_stanza_head answered = *h;
+
+    answered.from = JB_JID_NONE; /* it has no address yet */
+    jb_stanza_write_error(x, &answered, JB_JID_NONE, &fault);
+    struct jb_stanza *answer = router_seal(&o);
+    if (jb_stream_send(&c->stream, answer, NULL) != 0)
+        conn_close(c, "no memory for an answer");
+    jb_stanza_unref(answer);
+    c->reactor->counters.bounced++;
+}
+
+static void bind_now(struct user *u, struct conn *c, const struct jb_stanza *request)
+{
+    const struct jb_doc *doc = &request->doc;
+    uint16_t bind = jb_node_child(doc, 0, "bind", JB_NS_BIND);
+    uint16_t wish = jb_node_child(doc, bind, "resource", JB_NS_BIND);
+    struct jb__arena *arena = &c->reactor->arena;
+    struct jb_str resource = wish ? jb_node_text(doc, wish, arena) : JB_STR_NONE;
+    struct jb_fault fault = JB_NO_FAULT;
+
+    if (resource.n && jb_jid_prep_resource(resource, arena, &resource) != 0) {
+        refuse_iq(c, &request->h, JB_FAULT(BAD_REQUEST, "not a resource"));
+        return;
+    }
+    struct session *s = session_bind(u, c, resource, &fault);
+    if (!s) {
+        refuse_iq(c, &request->h, fault);
+        return;
+    }
+    jb_stream_bound(&c->stream);
+    send_bound(c, request);
+    conn_schedule(c);
+    (void)hooks_run_all(bound, (s));
+}
+
+static void on_user_ready(struct user *u, void *ctx)
+{
+    struct binding *b = ctx;
+    struct conn *c = b->conn;
+
+    if (c->phase == CONN_STREAM && c->stream.state == JB_STREAM_STATE_BINDING) {
+        if (u->state == USER_READY)
+            bind_now(u, c, b->request);
+        else
+            stream_error(c, JB_STREAM_NOT_AUTHORIZED, "the account does not exist any more");
+        conn_mark_dirty(c);
+    }
+    jb_stanza_unref(b->request);
+    jb_free(alloc, b);
+    conn_release(c);
+    conn_unref(c);
+}
+
+static void on_bind_request(struct conn *c, const struct jb_draft *draft)
+{
+    struct binding *b = jb_alloc(alloc, sizeof *b);
+
+    *b = (struct binding){ .conn = conn_ref(c) };
+    int rc = jb_draft_seal(draft, alloc, c->reactor->now_us, &b->request);
+    jb_assert(rc == 0);
+    conn_hold(c);
+    if (user_when_ready(c->user, on_user_ready, b) == 0)
+        return;
+    refuse_iq(c, &draft->h, JB_FAULT(RESOURCE_CONSTRAINT, "too many wait for this account"));
+    jb_stanza_unref(b->request);
+    jb_free(alloc, b);
+    conn_release(c);
+    conn_unref(c);
+}
+
+/* An iq before there is a session: binding, or what a module answers to strangers (registration).
+ */
+static void on_early_iq(struct conn *c, struct jb_draft *draft)
+{
+    uint16_t payload = jb_node_first(draft->doc, 0);
+
+    if (c->authenticated && draft->h.type == JB_TYPE_SET && payload &&
+        jb_node_is(draft->doc, payload, "bind", JB_NS_BIND)) {
+        on_bind_request(c, draft);
+        return;
+    }
+    if (!c->authenticated && iq_dispatch_stranger(c, draft))
+        return;
+    stream_error(c, JB_STREAM_NOT_AUTHORIZED,
+                 "a stanza before authentication and resource binding");
+}
+
+/* ---- stanzas ---- */
+
+/* Charges a stanza to the session's rate; over it, input waits until the debt is paid. */
+static void charge_stanza(struct conn *c)
+{
+    uint64_t wait_ms;
+
+    if (bucket_take(&c->stanzas, 1, conn_limits(c)->stanza_rate, STANZA_BURST_S, c->reactor->now_ms,
+                    &wait_ms))
+        return;
+    conn_limit(c, JB_LIMIT_stanza_rate);
+    c->stanzas.milli = 0;
+    c->blocked_until_ms = c->reactor->now_ms + wait_ms;
+    conn_schedule(c);
+}
+
+/* Pings are cheap to send and cheap to answer, but not in floods. */
+static void charge_control(struct conn *c)
+{
+    uint64_t wait_ms;
+
+    if (bucket_take(&c->control, 1, conn_limits(c)->ws_control_rate, CONTROL_BURST_S,
+                    c->reactor->now_ms, &wait_ms))
+        return;
+    conn_limit(c, JB_LIMIT_ws_control_rate);
+    c->faulted = true;
+    c->reason = "too many control frames";
+    jb_stream_abort(&c->stream, JB_WS_POLICY, c->reason);
+    conn_schedule(c);
+}
+
+static void on_stanza(struct conn *c, struct jb_draft *draft)
+{
+    c->reactor->counters.stanzas_in++;
+    if (!c->session) {
+        on_early_iq(c, draft);
+        return;
+    }
+    charge_stanza(c);
+    session_on_stanza(c->session, draft);
+}
+
+static void on_fault(struct conn *c, const struct jb_stream_event *ev)
+{
+    c->reactor->counters.stream_errors++;
+    c->faulted = true;
+    if (!c->reason)
+        c->reason = ev->words;
+    if (ev->limit != JB_LIMIT_COUNT)
+        conn_limit(c, ev->limit);
+    conn_schedule(c);
+}
+
+/* The other side closed the stream: the session is over, the socket follows. */
+static void on_close(struct conn *c)
+{
+    if (!c->reason)
+        c->reason = "the client ended the stream";
+    if (c->session)
+        session_end(c->session);
+    conn_schedule(c);
+}
+
+static void on_event(struct conn *c, struct jb_stream_event *ev)
+{
+    switch (ev->kind) {
+    case JB_STREAM_EVENT_OPEN:
+        on_open(c, ev);
+        break;
+    case JB_STREAM_EVENT_SASL:
+        auth_on_element(c, ev);
+        break;
+    case JB_STREAM_EVENT_STANZA:
+        on_stanza(c, &ev->draft);
+        break;
+    case JB_STREAM_EVENT_ELEMENT:
+        stream_error(c, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "an element nobody here understands");
+        break;
+    case JB_STREAM_EVENT_CLOSE:
+        on_close(c);
+        break;
+    case JB_STREAM_EVENT_FAULT:
+        on_fault(c, ev);
+        break;
+    case JB_STREAM_EVENT_DONE:
+        conn_close(c, "the WebSocket was closed");
+        break;
+    case JB_STREAM_EVENT_ALIVE:
+        charge_control(c);
+        break;
+    case JB_STREAM_EVENT_NONE:
+        break;
+    }
+}
+
+void conn_stream_input(struct conn *c, char *p, size_t n)
+{
+    struct jb_stream_event ev;
+
+#ifdef JABIRU_TEST_HOOKS
+    if (c->phase == CONN_ECHO) {
+        echo_input(c, p, n);
+        return;
+    }
+#endif
+    jb_stream_feed(&c->stream, p, n);
+    do {
+        jb_stream_next(&c->stream, &c->reactor->arena, &ev);
+        on_event(c, &ev);
+        if (c->phase != CONN_STREAM)
+            return;
+    } while (ev.kind != JB_STREAM_EVENT_NONE && c->holds == 0 && c->blocked_until_ms == 0);
+    struct jb_str rest = jb_stream_rest(&c->stream);
+    if (rest.n && jb__buf_append(&c->in, rest.p, rest.n) != 0)
+        conn_close(c, "too much input while it could not be taken");
+    conn_mark_dirty(c);
+}
+
+void conn_stream_flushed(struct conn *c)
+{
+    if (c->stream.state != JB_STREAM_STATE_CLOSED)
+        return;
+    /* After a fault the client may still be sending: what we said must reach him. */
+    if (c->faulted)
+        conn_linger(c, "the client broke the protocol");
+    else
+        conn_close(c, "the WebSocket was closed");
+}
+
+/* ---- deadlines ---- */
+
+uint64_t conn_stream_deadline(const struct conn *c)
+{
+    const struct jb_limits *l = conn_limits(c);
+
+    if (c->stream.state >= JB_STREAM_STATE_CLOSING)
+        return c->closing_ms + l->ws_close_timeout_ms;
+    if (c->phase == CONN_STREAM && !c->session)
+        return c->opened_ms + l->auth_timeout_ms;
+    if (l->ws_ping_interval_ms == 0 || c->pinged)
+        return c->heard_ms + l->ws_ping_timeout_ms;
+    uint64_t ping_ms = c->heard_ms + l->ws_ping_interval_ms;
+    uint64_t lost_ms = c->heard_ms + l->ws_ping_timeout_ms;
+    return ping_ms < lost_ms ? ping_ms : lost_ms;
+}
+
+void conn_stream_timeout(struct conn *c)
+{
+    const struct jb_limits *l = conn_limits(c);
+
+    if (c->stream.state == JB_STREAM_STATE_CLOSING && !c->stream.ws_close_sent &&
+        !c->stream.ws_close_queued) {
+        /* They had their time to close the WebSocket; now we do. */
+        c->closing_ms = c->reactor->now_ms;
+        jb_stream_close_ws(&c->stream, JB_WS_NORMAL, NULL);
+    } else if (c->stream.state >= JB_STREAM_STATE_CLOSING) {
+        conn_close(c, "the client did not finish the close");
+    } else if (c->phase == CONN_STREAM && !c->session) {
+        conn_limit(c, JB_LIMIT_auth_timeout_ms);
+        stream_error(c, JB_STREAM_CONNECTION_TIMEOUT, "no login in time");
+    } else if (c->reactor->now_ms - c->heard_ms >= l->ws_ping_timeout_ms) {
+        conn_limit(c, JB_LIMIT_ws_ping_timeout_ms);
+        conn_close(c, "no sign of life from the client");
+    } else {
+        c->pinged = true;
+        jb_stream_ping(&c->stream);
+    }
+}

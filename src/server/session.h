@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* A session: one bound resource of a user, on its user's home reactor. */
+#ifndef SERVER_SESSION_H
+#define SERVER_SESSION_H
+
+#include "base/list.h"
+#include "core/stanza.h"
+
+struct conn;
+struct user;
+struct reactor;
+
+struct session {
+    struct jb__list node; /* in user->sessions */
+    struct user *user;
+    struct conn *conn; /* carries its stream */
+    struct jb_jid jid; /* full; the text is in this block */
+    /* Its last presence broadcast (no `to`); NULL: not available. */
+    struct jb_stanza *presence;
+    int64_t bound_us;    /* wall clock, when it was bound */
+    int8_t priority;     /* of that presence */
+    bool interested;     /* asked for the roster (RFC 6121 section 2.2): gets pushes */
+    uint32_t serial;     /* tells a session from a later one at the same address */
+    unsigned char *data; /* the modules' room */
+};
+
+/* Takes a resource for an authenticated connection (RFC 6120 section 7) on the user's home
+ * reactor: `resource` is prepared, empty lets the server choose.  NULL and *fault when refused. */
+struct session *session_bind(struct user *u, struct conn *c, struct jb_str resource,
+                             struct jb_fault *fault);
+/* Ends it: unavailable presence goes out for it, modules are told, memory is freed. */
+void session_end(struct session *s);
+
+/* A stanza from its client. */
+void session_on_stanza(struct session *s, struct jb_draft *draft);
+/* Queues a stanza to its client; `wrap` may be NULL. */
+void session_deliver(struct session *s, struct jb_stanza *stanza, const struct jb_wrap *wrap);
+/* Sends an error back to its client for a stanza of his. */
+void session_refuse(struct session *s, const struct jb_stanza_head *h, struct jb_fault fault);
+/* Closes its stream with an error, which ends it soon. */
+void session_fail(struct session *s, enum jb_stream_error error, const char *words);
+
+struct reactor *session_reactor(const struct session *s);
+/* Available: has sent presence; `priority` decides who gets messages. */
+static inline bool session_is_available(const struct session *s)
+{
+    return s->presence != NULL;
+}
+
+#endif
