@@ -201,7 +201,7 @@ static int override_listen(struct build *b, struct conf_value *values)
     char text[JB__ADDR_TEXT_BYTES];
     struct jb__addr parsed;
 
-    if (jb__addr_parse_port(&parsed, jb_strz(listen)) != 0 || parsed.port == 0)
+    if (jb__addr_parse_port(&parsed, jb_strz(listen)) != 0)
         return config_fail(b->doc.error, no_place(), "--listen: \"%.200s\" is not ADDRESS:PORT",
                            listen);
     size_t n = jb__addr_text(&parsed, text);
@@ -358,7 +358,7 @@ static bool is_any(const struct jb__addr *a)
 /* One port, and the addresses are the same or one of them means all. */
 static bool collide(const struct jb__addr *a, const struct jb__addr *b)
 {
-    return a->port == b->port && (is_any(a) || is_any(b) || jb__addr_eq_ip(a, b));
+    return a->port != 0 && a->port == b->port && (is_any(a) || is_any(b) || jb__addr_eq_ip(a, b));
 }
 
 static int check_ports(const struct build *b)
