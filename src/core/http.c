@@ -9,13 +9,21 @@ enum role { REQUEST, RESPONSE };
 
 static enum jb__http_step refuse(struct jb__http_parser *p, uint16_t status, const char *words)
 {
-    p->fault = (struct jb__http_fault){ status, words };
+    p->fault = (struct jb__http_fault){ status, words, JB_LIMIT_COUNT };
     return JB__HTTP_FAULT;
 }
 
 void jb__http_parser_init(struct jb__http_parser *p, const struct jb_limits *limits)
 {
     *p = (struct jb__http_parser){ .limits = limits };
+}
+
+static enum jb__http_step refuse_limit(struct jb__http_parser *p, uint16_t status,
+                                       enum jb_limit limit, const char *words)
+{
+    refuse(p, status, words);
+    p->fault.limit = limit;
+    return JB__HTTP_FAULT;
 }
 
 /* What people send by mistake gets its own words: it saves them an hour. */
@@ -44,7 +52,8 @@ static enum jb__http_step check_field(struct jb__http_parser *p, struct jb_str l
     if (name == 0 || name == line.n || line.p[name] != ':')
         return refuse(p, 400, "A header is not of the form 'Name: value'.");
     if (++p->count > p->limits->http_headers)
-        return refuse(p, 431, "The message has too many headers (limit http_headers).");
+        return refuse_limit(p, 431, JB_LIMIT_http_headers,
+                            "The message has too many headers (limit http_headers).");
     return JB__HTTP_MORE;
 }
 
@@ -100,8 +109,10 @@ static enum jb__http_step scan(struct jb__http_parser *p, struct jb_str in)
     if (p->looked < most)
         return JB__HTTP_MORE;
     if (p->fields == 0)
-        return refuse(p, 414, "The first line is too long (limit http_head_bytes).");
-    return refuse(p, 431, "The head is too large (limit http_head_bytes).");
+        return refuse_limit(p, 414, JB_LIMIT_http_head_bytes,
+                            "The first line is too long (limit http_head_bytes).");
+    return refuse_limit(p, 431, JB_LIMIT_http_head_bytes,
+                        "The head is too large (limit http_head_bytes).");
 }
 
 static bool is_digit(char c)
@@ -356,7 +367,8 @@ static enum jb__http_step read_body(struct jb__http_parser *p, const struct fram
     if (no_body && out->content_length > 0)
         return refuse(p, 400, "This kind of request has no body.");
     if (out->content_length > p->limits->http_body_bytes)
-        return refuse(p, 413, "The body is too large (limit http_body_bytes).");
+        return refuse_limit(p, 413, JB_LIMIT_http_body_bytes,
+                            "The body is too large (limit http_body_bytes).");
     if (f->expect.n && !jb_str_eq_ascii_nocase(f->expect, JB_STR("100-continue")))
         return refuse(p, 417, "The Expect header asks for something unknown.");
     out->expect_continue = f->expect.n > 0 && !out->http10;

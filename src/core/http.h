@@ -28,6 +28,7 @@
 struct jb__http_fault {
     uint16_t status;   /* of the answer, 400..505 */
     const char *words; /* what was wrong and how to mend it, one or more plain sentences; static */
+    enum jb_limit limit; /* the parser's faults: the limit reached, or JB_LIMIT_COUNT */
 };
 
 struct jb__http_parser {

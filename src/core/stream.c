@@ -21,17 +21,12 @@ void jb_stream_deinit(struct jb_stream *s)
     jb_sendq_deinit(&s->out);
 }
 
-static bool is_authenticated(const struct jb_stream *s)
-{
-    return s->state >= JB_STREAM_STATE_AUTHED;
-}
-
 void jb_stream_set_config(struct jb_stream *s, const struct jb_stream_config *config)
 {
     const struct jb_limits *l = &config->limits;
 
     s->config = config;
-    jb_ws_set_limits(&s->ws, is_authenticated(s) ? l->stanza_bytes : l->preauth_stanza_bytes,
+    jb_ws_set_limits(&s->ws, s->authenticated ? l->stanza_bytes : l->preauth_stanza_bytes,
                      l->ws_fragments);
 }
 
@@ -67,7 +62,7 @@ bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_s
 /* The limit's name while nobody is authenticated. */
 static enum jb_limit limit_now(const struct jb_stream *s, enum jb_limit limit)
 {
-    if (is_authenticated(s))
+    if (s->authenticated)
         return limit;
     switch (limit) {
     case JB_LIMIT_stanza_bytes:
@@ -105,7 +100,7 @@ static bool xml_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_x
 static struct jb_xml_bounds bounds_now(const struct jb_stream *s)
 {
     const struct jb_limits *l = &s->config->limits;
-    bool authed = is_authenticated(s);
+    bool authed = s->authenticated;
 
     return (struct jb_xml_bounds){ .depth = authed ? l->xml_depth : l->preauth_depth,
                                    .attributes = l->xml_attributes,
@@ -155,7 +150,7 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
     }
     if (what != JB_XML_OK)
         return xml_fault(s, ev, what);
-    if (!is_authenticated(s) && ++s->elements > s->config->limits.preauth_elements) {
+    if (!s->authenticated && ++s->elements > s->config->limits.preauth_elements) {
         ev->limit = JB_LIMIT_preauth_elements;
         return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION,
                                 "too much talk before authentication");
@@ -310,6 +305,7 @@ void jb_stream_authenticated(struct jb_stream *s)
 {
     jb_assert(s->state == JB_STREAM_STATE_OPEN);
     s->state = JB_STREAM_STATE_AUTHED;
+    s->authenticated = true;
     jb_stream_set_config(s, s->config);
 }
 

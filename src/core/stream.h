@@ -66,6 +66,7 @@ struct jb_stream {
     char *in;                             /* input fed and not yet taken; the caller's memory */
     size_t in_bytes;
     uint8_t state;        /* enum jb_stream_state */
+    bool authenticated;   /* the larger limits hold */
     bool open_sent;       /* our <open/> of the current stream is queued */
     bool close_sent;      /* our <close/> is queued */
     bool peer_closed;     /* their <close/> has arrived */

@@ -191,7 +191,7 @@ static bool choose_protocol(struct jb_str fields, enum jb__ws_protocol which, st
 
 static struct jb__http_fault fault(uint16_t status, const char *words)
 {
-    return (struct jb__http_fault){ status, words };
+    return (struct jb__http_fault){ status, words, JB_LIMIT_COUNT };
 }
 
 static struct jb__http_fault judge(const struct jb__http_request *req,

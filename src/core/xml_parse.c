@@ -15,7 +15,8 @@ struct attr {
 /* A namespace declaration in force. */
 struct binding {
     struct jb_str prefix; /* empty: the default namespace */
-    struct jb_str uri;
+    struct jb_str raw;    /* the URI as written */
+    struct jb_str uri;    /* and as meant */
     uint8_t ns;
     uint16_t depth; /* of the element that declares it */
 };
@@ -168,13 +169,13 @@ static bool is_declaration(const struct attr *a)
     return jb_str_eq(a->prefix ? attr_prefix(a) : a->name, JB_STR("xmlns"));
 }
 
-/* Namespaces in XML 1.0 section 3: what may be bound to what.  A URI with a reference or white
- * space in it would be compared by its meaning elsewhere and by its bytes here; none is in use, so
- * it is refused. */
+/* Namespaces in XML 1.0 section 3: what may be bound to what.  A namespace's name is a URI
+ * (RFC 3986) or an IRI; other letters are refused, because some parsers use one of them to keep URI
+ * and local name apart, and stop at a URI that holds it. */
 static bool binding_allowed(struct jb_str prefix, struct jb_str uri, enum jb_ns ns)
 {
     for (size_t i = 0; i < uri.n; i++)
-        if (uri.p[i] == '&' || (unsigned char)uri.p[i] <= ' ')
+        if ((unsigned char)uri.p[i] <= ' ' || strchr("\"<>\\^`{|}\x7f", uri.p[i]))
             return false;
     if (jb_str_eq(prefix, JB_STR("xml")) != (ns == JB_NS_XML))
         return false;
@@ -190,13 +191,19 @@ static enum jb_xml_fault bind_namespaces(struct parser *x)
         if (!is_declaration(a))
             continue;
         struct jb_str prefix = a->prefix ? attr_local(a) : JB_STR_NONE;
-        enum jb_ns ns = jb_ns_find(a->value);
-        if (!binding_allowed(prefix, a->value, ns))
+        struct jb_str uri = a->value;
+        if (uri.n && memchr(uri.p, '&', uri.n) && !(uri = jb_xml_unescape(uri, x->arena)).p)
+            return JB_XML_NO_MEMORY;
+        enum jb_ns ns = jb_ns_find(uri);
+        if (!binding_allowed(prefix, uri, ns))
             return JB_XML_NOT_WELL_FORMED;
         if (x->bound == x->bounds->namespaces || a->value.n > UINT16_MAX)
             return too_big(x, JB_LIMIT_xml_namespaces);
-        x->bindings[x->bound++] =
-            (struct binding){ prefix, a->value, (uint8_t)ns, (uint16_t)x->depth };
+        x->bindings[x->bound++] = (struct binding){ .prefix = prefix,
+                                                    .raw = a->value,
+                                                    .uri = uri,
+                                                    .ns = (uint8_t)ns,
+                                                    .depth = (uint16_t)x->depth };
     }
     return JB_XML_OK;
 }
@@ -227,20 +234,31 @@ static bool same_attr(const struct parser *x, const struct attr *a, const struct
     return jb_str_eq(find_binding(x, attr_prefix(a))->uri, find_binding(x, attr_prefix(b))->uri);
 }
 
+static uint32_t hash_local(struct jb_str local)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < local.n; i++)
+        h = (h ^ (unsigned char)local.p[i]) * 16777619u;
+    return h ^ h >> 16;
+}
+
+/* Prefixes are declared, and no attribute is there twice: looked up by its local name in a small
+ * table, so that many attributes cost as much each as few. */
 static enum jb_xml_fault check_attrs(const struct parser *x)
 {
-    uint64_t seen = 0; /* a bit for each local name's length and last letter */
+    enum { SLOTS = 2 * ATTRIBUTES_MOST };
+    uint8_t slots[SLOTS] = { 0 }; /* index of an attribute + 1 */
 
     for (uint32_t i = 0; i < x->attr_count; i++) {
         const struct attr *a = &x->attrs[i];
         if (a->prefix && !is_declaration(a) && !find_binding(x, attr_prefix(a)))
             return JB_XML_NOT_WELL_FORMED;
-        struct jb_str local = attr_local(a);
-        uint64_t bit = 1ull << ((local.n * 7 + (unsigned char)local.p[local.n - 1]) & 63);
-        for (uint32_t j = 0; (seen & bit) && j < i; j++)
-            if (same_attr(x, a, &x->attrs[j]))
+        uint32_t at = hash_local(attr_local(a)) % SLOTS;
+        for (; slots[at]; at = (at + 1) % SLOTS)
+            if (same_attr(x, a, &x->attrs[slots[at] - 1]))
                 return JB_XML_NOT_WELL_FORMED;
-        seen |= bit;
+        slots[at] = (uint8_t)(i + 1);
     }
     return JB_XML_OK;
 }
@@ -299,8 +317,8 @@ static enum jb_xml_fault start_element(struct parser *x, const char *start, stru
     };
     if (b && b->uri.n && b->ns != JB_NS_XML) {
         node->ns = b->ns;
-        node->ns_at = offset(x, b->uri.p);
-        node->ns_bytes = (uint16_t)b->uri.n;
+        node->ns_at = offset(x, b->raw.p);
+        node->ns_bytes = (uint16_t)b->raw.n;
     } else if (b && b->ns == JB_NS_XML) {
         return JB_XML_NOT_WELL_FORMED; /* no element is in the xml namespace */
     }

@@ -281,7 +281,8 @@ static bool read_form(struct claim *cl, struct jb_str body)
     if (!name || !password) {
         field = "form";
         words = "A name and a password are needed.";
-    } else if (jb_jid_prep_local(jb_strz(name), &cl->arena, &prepared) != 0) {
+    } else if (jb_jid_prep_local(jb_strz(name), &cl->arena, &prepared) != 0 ||
+               !jb_jid_is_strict(prepared)) {
         field = "username";
         words = "This cannot be a name; letters and digits always can.";
     } else if (strlen(password) < PASSWORD_LEAST_BYTES ||

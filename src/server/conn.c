@@ -482,13 +482,12 @@ static void conn_on_readable(struct conn *c)
         c->pinged = false;
         charge_input(c, (size_t)n);
         /* Input that waits comes first. */
-        if (c->in.n > 0 && c->phase != CONN_PROXY && c->phase != CONN_HTTP) {
+        if (c->in.n > 0 && c->phase != CONN_PROXY && c->phase != CONN_HTTP)
             keep_input(c, r->in, (size_t)n);
-            take_waiting(c);
-        } else {
+        else
             dispatch_input(c, r->in, (size_t)n);
-            take_waiting(c);
-        }
+        if (c->phase != CONN_PROXY && c->phase != CONN_HTTP)
+            take_waiting(c); /* these two keep what they wait for there themselves */
         if ((size_t)n < size && !jb__sock_pending(&c->sock))
             return;
     }
@@ -580,7 +579,7 @@ static void on_timer(struct timer *t)
         else if (c->phase == CONN_LINGER)
             conn_close(c, NULL);
         else if (c->phase == CONN_HTTP)
-            conn_close(c, c->in.n ? "the HTTP request took too long" : "no further HTTP request");
+            conn_http_timeout(c);
         else
             conn_stream_timeout(c);
     }

@@ -146,6 +146,8 @@ void conn_stream_input(struct conn *c, char *p, size_t n);
 struct jb_str conn_http_output(struct conn *c);
 void conn_http_written(struct conn *c, size_t n);
 void conn_http_deinit(struct conn *c);
+/* Its time is over. */
+void conn_http_timeout(struct conn *c);
 /* The socket took everything that was queued. */
 void conn_http_flushed(struct conn *c);
 void conn_stream_flushed(struct conn *c);

@@ -18,6 +18,7 @@ struct conn_http {
     struct jb__addr peer; /* the socket's own address: a proxy's, perhaps */
     struct jb__buf out;   /* heads and small bodies */
     struct jb_str body;   /* the rest of a file: static */
+    bool begun;           /* the first byte of a request has come: its time runs */
     bool answering;       /* a request is being answered, now or later */
     bool close;           /* after the answer */
     bool head_only;       /* the request is HEAD: no body goes out */
@@ -164,6 +165,8 @@ static void refuse(struct conn *c, struct jb__http_fault fault)
 {
     struct conn_http *h = http_of(c);
 
+    if (fault.limit != JB_LIMIT_COUNT)
+        conn_limit(c, fault.limit);
     h->answering = h->close = true;
     if (jb__http_write_fault(&h->out, fault) != 0)
         conn_close(c, fault.words);
@@ -217,20 +220,26 @@ static bool take_request(struct conn *c)
 
 void conn_http_input(struct conn *c, char *p, size_t n)
 {
-    bool was_empty = c->in.n == 0;
-
     if (n && jb__buf_append(&c->in, p, n) != 0) {
         conn_close(c, "too much input while a request was being answered");
         return;
     }
-    if (was_empty) {
-        c->opened_ms = c->reactor->now_ms; /* the request's deadline counts from its first byte */
+    if (!http_of(c)->begun && c->in.n > 0) {
+        c->http->begun = true;
+        c->opened_ms = c->reactor->now_ms;
         conn_schedule(c);
     }
     while (c->phase == CONN_HTTP && c->in.n > 0 && c->holds == 0 && !http_of(c)->answering)
         if (!take_request(c))
             break;
     conn_mark_dirty(c);
+}
+
+void conn_http_timeout(struct conn *c)
+{
+    if (c->in.n > 0)
+        conn_limit(c, JB_LIMIT_http_timeout_ms);
+    conn_close(c, c->in.n > 0 ? "the HTTP request took too long" : "no further HTTP request");
 }
 
 void conn_http_answer_later(struct conn *c)
@@ -252,7 +261,7 @@ void conn_http_flushed(struct conn *c)
 
     if (!h || !h->answering || c->holds > 0)
         return;
-    h->answering = false;
+    h->answering = h->begun = false;
     jb__buf_deinit(&h->out);
     if (h->close) {
         conn_linger(c, c->reason ? c->reason : "the HTTP exchange is over");

@@ -90,6 +90,8 @@ void router_send(struct reactor *r, struct jb_stanza *stanza)
             JB_FAULT(REMOTE_SERVER_NOT_FOUND, "this server does not talk to other servers"));
     else if (stanza->h.to.local == 0)
         host_receive(r, host, stanza);
+    else if (!jb_jid_is_strict(jb_jid_local(stanza->h.to)))
+        router_bounce(r, stanza, JB_FAULT(JID_MALFORMED, "no account here can have this name"));
     else
         send_to_user(r, stanza);
 }

@@ -183,6 +183,13 @@ class Rig:
         found = re.search(settings.LIMIT_METRIC % limit, text)
         return float(found.group(1)) if found else 0.0
 
+    def wait_counted(self, limit, before):
+        """The figures are gathered from all threads: at most a second late."""
+        deadline = time.monotonic() + 1.0
+        while not self.limit_count(limit) > before:
+            check(time.monotonic() < deadline, "the limit %s bit but was not counted", limit)
+            time.sleep(0.02)
+
     # -- the watch ---------------------------------------------------------------------------
 
     def warm_up(self):
@@ -200,7 +207,7 @@ class Rig:
         check(self.alive(), "the server died")
         self.canary.judge(entry.canary_s)
         for limit, before in counted.items():
-            check(self.limit_count(limit) > before, "the limit %s bit but was not counted", limit)
+            self.wait_counted(limit, before)
         slack = entry.slack_mib * 1024 * self.options.rss_factor
         deadline = time.monotonic() + SETTLE_S
         while self.fds() > fds + FD_SLACK or self.rss_kib() > rss + slack:

@@ -81,7 +81,7 @@ METRICS_PATH = "/metrics"
 LIMIT_METRIC = r'jabiru_limit_total\{limit="%s"\} ([0-9.e+]+)'
 
 # How an administrator changes a password: `jabiru admin ...`, the new password on standard input.
-ADMIN_SET_PASSWORD = ("user", "password")
+ADMIN_SET_PASSWORD = ("user", "passwd")
 
 
 def render(value):
