@@ -4,7 +4,7 @@
 
     with-server.py --bin JABIRUD --cli JABIRU -- COMMAND [ARGUMENT...]
 
-In the arguments {ws} stands for ws://host:port. The command's status is ours; its last line stays
+With --config FILE it is configured by that. In the arguments {ws} stands for ws://host:port. The command's status is ours; its last line stays
 the last one.
 """
 import argparse
@@ -20,9 +20,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True)
     parser.add_argument("--cli", required=True)
+    parser.add_argument("--config")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
-    with Server(options.bin, options.cli) as server:
+    config = pathlib.Path(options.config).read_text(encoding="utf-8") if options.config else None
+    with Server(options.bin, options.cli, config) as server:
         ws = server.url.rsplit("/", 1)[0]
         command = [argument.replace("{ws}", ws) for argument in options.command]
         return subprocess.run(command, check=False).returncode
