@@ -98,6 +98,11 @@ JB_NODISCARD int jb_jid_prep_resource(struct jb_str in, struct jb__arena *arena,
  * our own accounts and rooms must be; an address at a host of ours that is not is malformed. */
 bool jb_jid_is_strict(struct jb_str local);
 
+/* A canonical domainpart as DNS, certificates and HTTP write it: with A-labels ("xn--..."), a NUL
+ * behind it; text in the arena.  0, JB_EINVAL (too long for DNS), JB_ENOMEM. */
+JB_NODISCARD int jb_jid_domain_ascii(struct jb_str domain, struct jb__arena *arena,
+                                     struct jb_str *out);
+
 /* The password profile, OpaqueString of RFC 8265 section 4.2 (at most JB_JID_BYTES bytes).
  * Returns as above; the copy in the arena is secret as well. */
 JB_NODISCARD int jb_precis_password(struct jb_str in, struct jb__arena *arena, struct jb_str *out);

@@ -260,3 +260,22 @@ int jb__domain_prep(struct jb_str in, char *out, size_t *n)
         return rc;
     return jb_str_eq(jb_str(out, *n), jb_str(again, again_n)) ? 0 : JB_EINVAL;
 }
+
+int jb_jid_domain_ascii(struct jb_str domain, struct jb__arena *arena, struct jb_str *out)
+{
+    struct jb_str text = jb__arena_str(arena, domain); /* libidn2 wants a NUL behind it */
+    uint8_t *ascii = NULL;
+
+    if (!text.p)
+        return JB_ENOMEM;
+    if (is_ascii(domain)) {
+        *out = text;
+        return 0;
+    }
+    int rc = idn2_lookup_u8((const uint8_t *)text.p, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (rc != IDN2_OK)
+        return rc == IDN2_MALLOC ? JB_ENOMEM : JB_EINVAL;
+    *out = jb__arena_str(arena, jb_strz((const char *)ascii));
+    idn2_free(ascii);
+    return out->p ? 0 : JB_ENOMEM;
+}

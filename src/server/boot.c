@@ -142,8 +142,9 @@ static int make_claim(struct server *s, struct claim_token *token, bool *made)
     return rc == 0 ? db->ops->commit(db) : rc;
 }
 
-static int make_tls(const struct config *config, struct jb__tls_ctx **out)
+static int make_tls(struct conf *conf)
 {
+    const struct config *config = conf->config;
     struct jb__tls_cert *certs = jb_zalloc(alloc, config->host_count * sizeof *certs);
     const char **names = jb_zalloc(alloc, config->host_count * sizeof *names);
     struct jb__tls_own *own = jb_zalloc(alloc, sizeof *own);
@@ -152,11 +153,10 @@ static int make_tls(const struct config *config, struct jb__tls_ctx **out)
     bool wanted = false, need_own = false;
     int rc = 0;
 
-    *out = NULL;
     for (size_t i = 0; i < config->listener_count; i++)
         wanted = wanted || config->listeners[i].tls == CONFIG_TLS_OWN;
     for (size_t i = 0; i < config->host_count; i++) {
-        names[i] = config->hosts[i].name.p;
+        names[i] = conf->hosts[i].ascii.p;
         need_own = need_own || config->hosts[i].tls_certificate.n == 0;
     }
     if (wanted && need_own) {
@@ -170,7 +170,7 @@ static int make_tls(const struct config *config, struct jb__tls_ctx **out)
         const struct config_host *h = &config->hosts[i];
         bool configured = h->tls_certificate.n > 0;
         certs[i] = (struct jb__tls_cert){
-            .host = h->name.p,
+            .host = names[i],
             .cert_file = configured ? h->tls_certificate.p : own->cert_file,
             .key_file = configured ? h->tls_key.p : own->key_file,
         };
@@ -179,7 +179,7 @@ static int make_tls(const struct config *config, struct jb__tls_ctx **out)
         struct jb__tls_config tls = {
             .alloc = alloc, .certs = certs, .count = config->host_count, .now_s = now_s
         };
-        rc = jb__tls_ctx_new(&tls, out, &error);
+        rc = jb__tls_ctx_new(&tls, &conf->tls, &error);
     }
     if (rc != 0)
         say("cannot set up TLS", error.text);
@@ -283,20 +283,19 @@ int boot_reload(struct server *server,
     struct config_modules known = boot_modules();
     struct reactor *first = &server->reactors[0];
     const struct config *config;
-    struct jb__tls_ctx *tls;
     int rc = config_load(o->config_file, &o->overrides, &known, &config, error);
 
     if (rc != 0)
         return rc;
-    rc = make_tls(config, &tls);
+    struct conf *conf = conf_new(config);
+    rc = make_tls(conf);
     if (rc != 0) {
         snprintf(error->text, sizeof error->text, "the certificates cannot be used; see the log");
-        config_unref(config);
+        conf_unref(conf);
         return rc;
     }
     config_diff(first->conf->config, config, report, ctx);
     jb_log_config(config->log.level, config->log.format, STDERR_FILENO);
-    struct conf *conf = conf_new(config, tls);
     for (unsigned i = 0; i < server->reactor_count; i++) {
         struct adoption *a = jb_alloc(alloc, sizeof *a);
         *a = (struct adoption){ .mail.deliver = on_adopt, .conf = conf_ref(conf) };
@@ -456,7 +455,7 @@ static int prepare(struct server *s, struct claim_token *token, bool *claimable)
     if (rc == 0 && (rc = make_claim(s, token, claimable)) != 0)
         say("cannot write to the store", s->db->message);
     if (rc == 0)
-        rc = make_tls(config, &s->conf->tls);
+        rc = make_tls(s->conf);
     if (rc == 0) {
         make_reactors(s);
         if ((rc = profile_load_all(s)) != 0)
@@ -551,7 +550,7 @@ int boot_run(const struct boot_options *options)
     raise_descriptor_limit();
     jb__random(&server.hash_key, sizeof server.hash_key);
     gate_init(&server.gate, &server.hash_key);
-    server.conf = conf_new(config, NULL);
+    server.conf = conf_new(config);
     open_web(&server);
     int status = EXIT_REFUSED;
     if (prepare(&server, &token, &claimable) == 0)

@@ -7,14 +7,14 @@
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
-struct conf *conf_new(const struct config *config, struct jb__tls_ctx *tls)
+struct conf *conf_new(const struct config *config)
 {
     struct conf *c = jb_zalloc(alloc, sizeof *c);
 
     c->refs = 1;
     c->config = config;
-    c->tls = tls;
     c->stream.limits = config->limits;
+    jb__arena_init(&c->arena, alloc, (config->host_count + 1) * 8 * 1024);
     c->hosts = jb_zalloc(alloc, config->host_count * sizeof *c->hosts);
     c->enabled = jb_zalloc(alloc, config->host_count * modules_count * sizeof *c->enabled);
     for (size_t i = 0; i < config->host_count; i++) {
@@ -23,6 +23,8 @@ struct conf *conf_new(const struct config *config, struct jb__tls_ctx *tls)
         h->config = &config->hosts[i];
         h->conf = c;
         h->jid = (struct jb_jid){ .p = h->config->name.p, .domain = (uint16_t)h->config->name.n };
+        if (jb_jid_domain_ascii(jb_jid_str(h->jid), &c->arena, &h->ascii) != 0)
+            h->ascii = h->config->name; /* longer than DNS allows: nobody can look it up */
         for (size_t m = 0; m < modules_count; m++)
             enabled[m] = h->config->modules[m].enabled;
         h->enabled = enabled;
@@ -42,6 +44,7 @@ void conf_unref(struct conf *c)
         return;
     config_unref(c->config);
     jb__tls_ctx_unref(c->tls);
+    jb__arena_deinit(&c->arena);
     jb_free(alloc, c->hosts);
     jb_free(alloc, c->enabled);
     jb_free(alloc, c);

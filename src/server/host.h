@@ -10,6 +10,7 @@
 
 struct host {
     struct jb_jid jid; /* the bare domain */
+    struct jb_str ascii; /* the same with A-labels, for DNS, TLS and HTTP; a NUL behind it */
     const struct config_host *config;
     const struct conf *conf;
     const bool *enabled; /* per module, in the order of modules[] */
@@ -23,11 +24,12 @@ struct conf {
     struct jb_stream_config stream;
     struct host *hosts;      /* config->host_count of them, in its order */
     bool *enabled;           /* behind the hosts' */
+    struct jb__arena arena; /* of the hosts' names */
     struct jb__tls_ctx *tls; /* NULL: no listener wants it */
 };
 
-/* Takes over the reference to `config`.  `tls` may be NULL. */
-struct conf *conf_new(const struct config *config, struct jb__tls_ctx *tls);
+/* Takes over the reference to `config`; `tls` is still to be set. */
+struct conf *conf_new(const struct config *config);
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
 

@@ -189,7 +189,7 @@ struct jb__ws_origins web_origins(const struct conf *conf, struct jb__arena *are
     size_t allowed = 0;
 
     for (size_t i = 0; i < config->host_count; i++) {
-        hosts[i] = config->hosts[i].name;
+        hosts[i] = conf->hosts[i].ascii;
         allowed += config->hosts[i].origins.count;
     }
     struct jb_str *list = jb__arena_alloc(arena, (allowed ? allowed : 1) * sizeof *list);
