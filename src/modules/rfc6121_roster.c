@@ -429,6 +429,22 @@ static void on_set(struct iq *iq)
     commit(u, item, item->jid, true, iq_hold(iq));
 }
 
+/* Section 2.3.3: whose roster it is, is looked at before whether there is one, so that the answer
+ * tells nothing about the account. */
+static enum verdict on_out(struct session *s, struct jb_stanza *stanza, struct jb_fault *fault)
+{
+    struct jb_jid to = stanza->h.to;
+    uint16_t payload = jb_node_first(&stanza->doc, 0);
+
+    if (stanza->h.kind != JB_IQ || stanza->h.type != JB_TYPE_SET || !payload ||
+        !jb_node_is(&stanza->doc, payload, "query", JB_NS_ROSTER))
+        return NEXT;
+    if (!jb_jid_is_set(to) || to.local == 0 || to.resource || jb_jid_eq(to, s->user->jid))
+        return NEXT;
+    *fault = JB_FAULT(FORBIDDEN, "this is somebody else's roster");
+    return REJECT;
+}
+
 static enum verdict on_features(struct conn *c, struct jb_xml *x)
 {
     if (!c->authenticated)
@@ -490,7 +506,8 @@ const struct module rfc6121_roster = {
     .features = { JB_NS_ROSTER },
     .iqs = { { JB_NS_ROSTER, "query", IQ_GET, TO_OWN, on_get },
              { JB_NS_ROSTER, "query", IQ_SET, TO_OWN, on_set } },
-    .hooks = { .features = on_features,
+    .hooks = { .out_act = on_out,
+               .features = on_features,
                .load = on_load,
                .loaded = on_loaded,
                .unload = on_unload,
