@@ -20,6 +20,14 @@ struct directed {
     struct jb_jid jid; /* text behind the struct */
 };
 
+enum { HOUR_MS = 60 * 60 * 1000 };
+
+/* Of a user. */
+struct requests {
+    uint64_t since_ms; /* when the hour began */
+    uint32_t count;    /* subscription requests in it */
+};
+
 /* Of a session. */
 struct presence {
     struct jb__list directed;
@@ -50,29 +58,19 @@ struct batch {
 };
 
 static void send_presence_of(struct session *s, struct jb_jid to);
+static bool show_presence(struct user *u, struct jb_jid contact);
+static void forget_directed(struct user *u, const struct jb_stanza *unavailable);
 
 static void deliver_broadcast(struct user *u, struct jb_stanza *stanza)
 {
     struct jb_wrap wrap = { .to = u->jid };
 
+    forget_directed(u, stanza);
     jb__list_each(it, next, &u->sessions)
     {
         struct session *s = jb__container_of(it, struct session, node);
         if (session_is_available(s) && !jb_jid_eq(s->jid, stanza->h.from))
             session_deliver(s, stanza, &wrap);
-    }
-}
-
-/* Section 4.3.2, for one who is entitled to it. */
-static void answer_probe(struct user *u, struct jb_jid prober)
-{
-    if (!(roster_state(u, prober) & ROSTER_FROM))
-        return;
-    jb__list_each(it, next, &u->sessions)
-    {
-        struct session *s = jb__container_of(it, struct session, node);
-        if (session_is_available(s))
-            send_presence_of(s, prober);
     }
 }
 
@@ -84,10 +82,10 @@ static void on_batch(struct reactor *r, struct mail *mail)
         struct user *u = user_find(r, b->to[i]);
         if (!u || u->state != USER_READY)
             continue;
-        if (b->probe)
-            answer_probe(u, b->stanza->h.from);
-        else
+        if (!b->probe)
             deliver_broadcast(u, b->stanza);
+        else if (roster_state(u, b->stanza->h.from) & ROSTER_FROM)
+            (void)show_presence(u, b->stanza->h.from); /* section 4.3.2 */
     }
     jb_stanza_unref(b->stanza);
     jb_free(alloc, b);
@@ -228,6 +226,32 @@ static void drop_directed(struct session *s, struct directed *d)
     jb_free(alloc, d);
 }
 
+/* Whether the session showed itself to somebody, or to one of his resources (a room's occupant). */
+static bool is_directed_at(struct session *s, struct jb_jid who)
+{
+    jb__list_each(it, next, &presence_of(s)->directed)
+    {
+        struct directed *d = jb__container_of(it, struct directed, node);
+        if (jb_jid_eq(jb_jid_bare(d->jid), jb_jid_bare(who)))
+            return true;
+    }
+    return false;
+}
+
+/* Section 4.6.1: who left need not be told that we leave. */
+static void forget_directed(struct user *u, const struct jb_stanza *unavailable)
+{
+    if (unavailable->h.type != JB_TYPE_UNAVAILABLE)
+        return;
+    jb__list_each(it, next, &u->sessions)
+    {
+        struct session *s = jb__container_of(it, struct session, node);
+        struct directed *d = find_directed(s, unavailable->h.from);
+        if (d)
+            drop_directed(s, d);
+    }
+}
+
 static bool add_directed(struct session *s, struct jb_jid to)
 {
     struct presence *p = presence_of(s);
@@ -247,16 +271,15 @@ static bool add_directed(struct session *s, struct jb_jid to)
     return true;
 }
 
-/* Section 4.6.3: whoever got directed presence learns of the end, unless the broadcast tells him.
- */
-static void end_directed(struct session *s, struct jb_stanza *unavailable)
+/* Section 4.6.3: whoever got directed presence learns of the end, unless a broadcast told him. */
+static void end_directed(struct session *s, struct jb_stanza *unavailable, bool broadcast)
 {
     struct presence *p = presence_of(s);
     struct reactor *r = session_reactor(s);
 
     while (!jb__list_empty(&p->directed)) {
         struct directed *d = jb__container_of(p->directed.next, struct directed, node);
-        if (!(roster_state(s->user, d->jid) & ROSTER_FROM)) {
+        if (!broadcast || !(roster_state(s->user, d->jid) & ROSTER_FROM)) {
             struct jb_draft draft = { .h = unavailable->h,
                                       .doc = &unavailable->doc,
                                       .arena = &r->arena };
@@ -271,6 +294,14 @@ static void end_directed(struct session *s, struct jb_stanza *unavailable)
     }
 }
 
+static const struct jb_fault not_found = { JB_STANZA_REMOTE_SERVER_NOT_FOUND, JB_ERROR_TYPE_USUAL,
+                                           "this server does not talk to other servers" };
+
+static bool is_served(const struct user *u, struct jb_jid jid)
+{
+    return conf_find_host(u->reactor->conf, jb_jid_domain(jid)) != NULL;
+}
+
 static enum verdict on_directed(struct session *s, struct jb_stanza *stanza, struct jb_fault *fault)
 {
     if (stanza->h.type == JB_TYPE_UNAVAILABLE) {
@@ -278,6 +309,10 @@ static enum verdict on_directed(struct session *s, struct jb_stanza *stanza, str
         if (d)
             drop_directed(s, d);
         return NEXT;
+    }
+    if (stanza->h.type == JB_TYPE_NONE && !is_served(s->user, stanza->h.to)) {
+        *fault = not_found;
+        return REJECT;
     }
     if (stanza->h.type == JB_TYPE_NONE && !add_directed(s, stanza->h.to)) {
         *fault = JB_FAULT(RESOURCE_CONSTRAINT, "directed presence to too many");
@@ -372,7 +407,7 @@ static void become_unavailable(struct session *s, struct jb_stanza *stanza)
         tell_own_sessions(s->user, s, stanza);
         send_to_contacts(s->user, ROSTER_FROM, stanza, false);
     }
-    end_directed(s, stanza);
+    end_directed(s, stanza, was);
     jb_stanza_unref(s->presence);
     s->presence = NULL;
     s->priority = 0;
@@ -386,15 +421,21 @@ static bool is_subscription(uint8_t type)
            type == JB_TYPE_UNSUBSCRIBED;
 }
 
-/* All available sessions' presence to a contact who may see it from now on (section 3.1.5). */
-static void show_presence(struct user *u, struct jb_jid contact)
+/* All available sessions' presence to somebody who may see it (sections 3.1.5 and 4.3.2); false
+ * when there is none. */
+static bool show_presence(struct user *u, struct jb_jid contact)
 {
+    bool shown = false;
+
     jb__list_each(it, next, &u->sessions)
     {
         struct session *s = jb__container_of(it, struct session, node);
-        if (session_is_available(s))
-            send_presence_of(s, contact);
+        if (!session_is_available(s))
+            continue;
+        send_presence_of(s, contact);
+        shown = true;
     }
+    return shown;
 }
 
 /* The opposite (sections 3.2.2 and 3.3.3). */
@@ -408,35 +449,67 @@ static void hide_presence(struct user *u, struct jb_jid contact)
     }
 }
 
+/* Counts a subscription request; false: he has sent enough of them this hour. */
+static bool may_request(struct user *u)
+{
+    struct requests *q = module_user_data(&rfc6121_presence, u);
+    uint64_t now_ms = u->reactor->now_ms;
+
+    if (q->count == 0 || now_ms - q->since_ms >= HOUR_MS)
+        *q = (struct requests){ .since_ms = now_ms };
+    if (q->count >= u->reactor->conf->stream.limits.subscribe_rate) {
+        reactor_count_limit(u->reactor, JB_LIMIT_subscribe_rate);
+        return false;
+    }
+    q->count++;
+    return true;
+}
+
+/* Why a request is not even noted; JB_NO_FAULT when it is. */
+static struct jb_fault check_request(struct user *u, struct jb_jid contact)
+{
+    if (!is_served(u, contact))
+        return not_found; /* section 3.1.2 */
+    if (!may_request(u))
+        return JB_FAULT(RESOURCE_CONSTRAINT, "too many subscription requests in one hour");
+    return JB_NO_FAULT;
+}
+
+static void route_to_contact(struct reactor *r, struct jb_stanza *stanza)
+{
+    struct jb_draft d = { .h = stanza->h, .doc = &stanza->doc, .arena = &r->arena };
+    struct jb_stanza *routed;
+
+    d.h.to = jb_jid_bare(stanza->h.to);
+    int rc = jb_draft_seal(&d, alloc, r->now_us, &routed);
+    jb_assert(rc == 0);
+    router_send(r, routed);
+    jb_stanza_unref(routed);
+}
+
 /* What the user's client decides. */
 static enum verdict on_subscription_out(struct session *s, struct jb_stanza *stanza,
                                         struct jb_fault *fault)
 {
     struct user *u = s->user;
-    struct reactor *r = u->reactor;
     struct jb_jid contact = jb_jid_bare(stanza->h.to);
     uint8_t before = roster_state(u, contact);
     struct subscription_step step = subscription_step(before, SUBSCRIPTION_OUT, stanza->h.type);
 
     if (jb_jid_eq(contact, u->jid))
         return DONE; /* nobody subscribes to himself: his sessions see each other anyway */
-    if (roster_set_state(u, contact, step.state, JB_STR_NONE) != 0) {
+    if (stanza->h.type == JB_TYPE_SUBSCRIBE)
+        *fault = check_request(u, contact);
+    if (fault->condition == JB_STANZA_OK && roster_set_state(u, contact, step.state, JB_STR_NONE))
         *fault = JB_FAULT(RESOURCE_CONSTRAINT, "the roster is full");
+    if (fault->condition != JB_STANZA_OK)
         return REJECT;
-    }
-    if (step.pass) {
-        struct jb_draft d = { .h = stanza->h, .doc = &stanza->doc, .arena = &r->arena };
-        struct jb_stanza *routed;
-        d.h.to = contact;
-        int rc = jb_draft_seal(&d, alloc, r->now_us, &routed);
-        jb_assert(rc == 0);
-        router_send(r, routed);
-        jb_stanza_unref(routed);
-    }
-    if (step.state & ~before & ROSTER_FROM)
-        show_presence(u, contact);
     if (before & ~step.state & ROSTER_FROM)
-        hide_presence(u, contact);
+        hide_presence(u, contact); /* section 3.2.2: while he is still subscribed */
+    if (step.pass)
+        route_to_contact(u->reactor, stanza);
+    if (step.state & ~before & ROSTER_FROM)
+        (void)show_presence(u, contact);
     return DONE;
 }
 
@@ -468,7 +541,7 @@ static enum verdict on_subscription_in(struct user *u, struct jb_stanza *stanza)
     if (step.pass)
         deliver_to_sessions(u, stanza);
     if (step.state & ~before & ROSTER_FROM)
-        show_presence(u, contact);
+        (void)show_presence(u, contact);
     if (before & ~step.state & ROSTER_FROM)
         hide_presence(u, contact);
     return DONE;
@@ -478,33 +551,57 @@ void presence_part(struct user *u, struct jb_jid contact, uint8_t state)
 {
     if (state & (ROSTER_TO | ROSTER_ASK))
         send_presence(u->reactor, "unsubscribe", u->jid, contact);
-    if (state & (ROSTER_FROM | ROSTER_PENDING_IN))
-        send_presence(u->reactor, "unsubscribed", u->jid, contact);
     if (state & ROSTER_FROM)
         hide_presence(u, contact);
+    if (state & (ROSTER_FROM | ROSTER_PENDING_IN))
+        send_presence(u->reactor, "unsubscribed", u->jid, contact);
 }
 
 void presence_join(struct user *u, struct jb_jid contact)
 {
-    show_presence(u, contact);
+    (void)show_presence(u, contact);
 }
 
-/* ---- probes from others (section 4.3.2) ---- */
+/* ---- what others may ask (sections 4.3.2, 4.6.6 and 8.5.3.1) ---- */
 
-static enum verdict on_probe(struct user *u, struct jb_stanza *stanza)
+static bool is_entitled(struct user *u, struct jb_jid who)
 {
-    struct jb_jid prober = jb_jid_bare(stanza->h.from);
+    return jb_jid_eq(jb_jid_bare(who), u->jid) || (roster_state(u, who) & ROSTER_FROM);
+}
 
-    if (jb_jid_eq(prober, u->jid) || (roster_state(u, prober) & ROSTER_FROM))
-        jb__list_each(it, next, &u->sessions)
-        {
-            struct session *s = jb__container_of(it, struct session, node);
-            if (session_is_available(s))
-                send_presence_of(s, stanza->h.from);
-        }
-    else
-        send_presence(u->reactor, "unsubscribed", u->jid, prober);
-    return DONE;
+/* Answers a probe with its own id, and no more than a type. */
+static void reply(struct user *u, const struct jb_stanza *probe, const char *type,
+                  struct jb_jid from, struct jb_jid to)
+{
+    struct outgoing o;
+    struct jb_xml *x = router_begin(&o, u->reactor);
+
+    jb_stanza_open(x, JB_PRESENCE, type, from, to, probe->h.id);
+    jb_xml_close(x);
+    router_end(&o);
+}
+
+static void on_probe(struct user *u, const struct jb_stanza *probe)
+{
+    struct jb_jid prober = probe->h.from;
+    bool entitled = is_entitled(u, prober);
+    struct session *s = user_find_session(u, jb_jid_resource(probe->h.to));
+
+    if (s && ((entitled && session_is_available(s)) || is_directed_at(s, prober)))
+        reply(u, probe, NULL, s->jid, prober); /* only that it is there */
+    else if (!entitled)
+        reply(u, probe, "unsubscribed", u->jid, jb_jid_bare(prober));
+    else if (probe->h.to.resource || !show_presence(u, prober))
+        reply(u, probe, "unavailable", probe->h.to, prober);
+}
+
+/* A request to one resource reaches it only when its sender may know that it is there. */
+static bool may_ask(struct user *u, const struct jb_stanza *stanza)
+{
+    struct jb_jid from = stanza->h.from;
+    struct session *s = user_find_session(u, jb_jid_resource(stanza->h.to));
+
+    return !s || from.local == 0 || is_entitled(u, from) || is_directed_at(s, from);
 }
 
 /* ---- hooks ---- */
@@ -530,14 +627,21 @@ static enum verdict on_out(struct session *s, struct jb_stanza *stanza, struct j
 
 static enum verdict on_in(struct user *u, struct jb_stanza *stanza, struct jb_fault *fault)
 {
-    (void)fault;
+    bool request = stanza->h.type == JB_TYPE_GET || stanza->h.type == JB_TYPE_SET;
+
+    if (stanza->h.kind == JB_IQ && request && stanza->h.to.resource && !may_ask(u, stanza)) {
+        *fault = JB_FAULT(SERVICE_UNAVAILABLE, NULL);
+        return REJECT;
+    }
     if (stanza->h.kind != JB_PRESENCE)
         return NEXT;
     if (is_subscription(stanza->h.type))
         return on_subscription_in(u, stanza);
-    if (stanza->h.type == JB_TYPE_PROBE)
-        return on_probe(u, stanza);
-    return NEXT;
+    forget_directed(u, stanza);
+    if (stanza->h.type != JB_TYPE_PROBE)
+        return NEXT;
+    on_probe(u, stanza);
+    return DONE;
 }
 
 static enum verdict on_unbound(struct session *s)
@@ -554,5 +658,6 @@ const struct module rfc6121_presence = {
     .name = "presence",
     .title = "Presence (RFC 6121)",
     .hooks = { .out_act = on_out, .in_act = on_in, .unbound = on_unbound },
+    .user_bytes = sizeof(struct requests),
     .session_bytes = sizeof(struct presence),
 };
