@@ -299,6 +299,14 @@ static bool is_request(const struct jb_stanza_head *h)
     return h->kind == JB_IQ && (h->type == JB_TYPE_GET || h->type == JB_TYPE_SET);
 }
 
+/* What somebody who is there, but not online, would have bounced (8.5.4). */
+static bool bounces_offline(const struct jb_stanza_head *h)
+{
+    if (h->kind != JB_MESSAGE)
+        return is_request(h);
+    return h->type == JB_TYPE_GROUPCHAT || (h->to.resource && h->type != JB_TYPE_CHAT);
+}
+
 /* 8.5.1: nobody of that name.  The answers are those that a stranger gets from somebody who is
  * there but does not know him, so that nobody can be found out by asking. */
 static void receive_unknown(struct user *u, struct jb_stanza *stanza)
@@ -308,12 +316,12 @@ static void receive_unknown(struct user *u, struct jb_stanza *stanza)
     if (u->load_failed) {
         router_bounce(u->reactor, stanza,
                       JB_FAULT(RESOURCE_CONSTRAINT, "the account's data cannot be read now"));
-    } else if (is_request(&stanza->h)) {
+    } else if (bounces_offline(&stanza->h)) {
         bounce(u, stanza);
     } else if (stanza->h.kind == JB_PRESENCE && stanza->h.type == JB_TYPE_PROBE) {
         struct jb_xml *x = router_begin(&o, u->reactor);
         jb_stanza_open(x, JB_PRESENCE, "unsubscribed", u->jid, jb_jid_bare(stanza->h.from),
-                       JB_STR_NONE);
+                       stanza->h.id);
         jb_xml_close(x);
         router_end(&o);
     }
