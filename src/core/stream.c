@@ -306,6 +306,7 @@ void jb_stream_authenticated(struct jb_stream *s)
     jb_assert(s->state == JB_STREAM_STATE_OPEN);
     s->state = JB_STREAM_STATE_AUTHED;
     s->authenticated = true;
+    s->open_sent = false; /* that stream is replaced by the one to come */
     jb_stream_set_config(s, s->config);
 }
 
@@ -355,6 +356,15 @@ void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)
         jb_stream_close_ws(s, JB_WS_INTERNAL, NULL);
 }
 
+static int open_to_fail(struct jb_stream *s)
+{
+    char id[JB__RANDOM_ID_BYTES + 1] = "";
+
+    if (s->config->fail_id)
+        s->config->fail_id(id);
+    return jb_stream_open(s, s->config->fail_from, JB_STR_NONE, jb_strz(id));
+}
+
 void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words)
 {
     struct small_text t;
@@ -363,7 +373,7 @@ void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char 
     if (s->state >= JB_STREAM_STATE_CLOSING)
         return;
     if (!s->open_sent)
-        rc = jb_stream_open(s, JB_STR_NONE, JB_STR_NONE, JB_STR_NONE);
+        rc = open_to_fail(s);
     small_begin(&t, s);
     jb_stream_error_write(&t.x, error, words);
     if (small_send(&t, s) == 0 && rc == 0)

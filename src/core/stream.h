@@ -13,6 +13,7 @@
 #ifndef JB_CORE_STREAM_H
 #define JB_CORE_STREAM_H
 
+#include "base/random.h"
 #include "core/limits.h"
 #include "core/sendq.h"
 #include "core/ws_frame.h"
@@ -56,6 +57,10 @@ struct jb_stream_event {
 struct jb_stream_config {
     struct jb_limits limits;
     bool rfc7395_strict; /* refuse even white space between stanzas (section 3.8) */
+    /* For the <open/> of a stream that fails before its owner opened it (RFC 6120 section 4.9.1.2):
+     * who we are, and what makes its id.  Empty, NULL: left out. */
+    struct jb_str fail_from;
+    void (*fail_id)(char id[JB__RANDOM_ID_BYTES + 1]);
 };
 
 struct jb_stream {

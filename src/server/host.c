@@ -15,6 +15,8 @@ struct conf *conf_new(const struct config *config)
     c->config = config;
     c->stream.limits = config->limits;
     jb__arena_init(&c->arena, alloc, (config->host_count + 1) * 8 * 1024);
+    c->stream.fail_from = config->hosts[0].name;
+    c->stream.fail_id = jb__random_id;
     c->hosts = jb_zalloc(alloc, config->host_count * sizeof *c->hosts);
     c->enabled = jb_zalloc(alloc, config->host_count * modules_count * sizeof *c->enabled);
     for (size_t i = 0; i < config->host_count; i++) {
