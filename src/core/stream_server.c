@@ -52,15 +52,26 @@ static bool on_stanza(struct jb_stream *s, struct jb__arena *arena, struct jb_st
     return true;
 }
 
+/* A stream's header or its end, as RFC 6120 has it on TCP or in no namespace that we know. */
+static bool is_foreign_header(const struct jb_doc *doc)
+{
+    struct jb_str name = jb_node_name(doc, 0);
+
+    return jb_node_is(doc, 0, "stream", JB_NS_STREAMS) || jb_str_eqz(name, "open") ||
+           jb_str_eqz(name, "close");
+}
+
 bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
                            struct jb_stream_event *ev)
 {
     const struct jb_node *root = &ev->doc.nodes[0];
 
+    if (is_foreign_header(&ev->doc)) /* RFC 7395 section 3.3.2 */
+        return jb__stream_fault(s, ev, JB_STREAM_INVALID_NAMESPACE,
+                                "<open/> and <close/> are of urn:ietf:params:xml:ns:xmpp-framing");
     if (s->state == JB_STREAM_STATE_START || s->state == JB_STREAM_STATE_AUTHED)
         return jb__stream_fault(
-            s, ev, root->ns == JB_NS_STREAMS ? JB_STREAM_INVALID_NAMESPACE
-                                             : JB_STREAM_NOT_AUTHORIZED,
+            s, ev, JB_STREAM_NOT_AUTHORIZED,
             "the first element must be <open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
     if (root->ns == JB_NS_CLIENT)
         return on_stanza(s, arena, ev);
