@@ -28,6 +28,7 @@ LIMITS = {
     "connections_per_address": "1000000",
     "unauthenticated_per_address": "1000000",
     "stanza_rate": "100000",
+    "ws_close_timeout_ms": "500",
     "input_rate": "1048576",
     "input_rate_preauth": "1048576",
 }

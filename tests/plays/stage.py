@@ -306,6 +306,9 @@ class Stage:
     def breaks(self, _line, name):
         self.people.pop(name).socket.abort()
 
+    def closes_websocket(self, _line, name):
+        self.people.pop(name).socket.close()
+
     def is_closed(self, _line, name):
         person = self.people.pop(name)
         try:
@@ -434,6 +437,7 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO} ignores what came", Stage.ignores),
     (rf"{WHO} disconnects", Stage.disconnects),
     (rf"{WHO}'s connection breaks", Stage.breaks),
+    (rf"{WHO} closes the WebSocket", Stage.closes_websocket),
     (rf"{WHO}'s connection is closed", Stage.is_closed),
     (r"the server restarts", Stage.restarts),
 )]
