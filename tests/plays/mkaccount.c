@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     struct store_options options = { .alloc = alloc, .folder = argv[1] };
     if (store_sqlite.open(&options, &db, message) != 0)
         return fail("cannot open the store", message);
-    int rc = put_all(db, argv[2], jb_str((char *) keys, bytes));
+    int rc = put_all(db, argv[2], jb_str((char *)keys, bytes));
     if (rc != 0)
         fail("cannot make the accounts", db->message);
     store_sqlite.close(db);
