@@ -4,7 +4,6 @@
 import base64
 import re
 import time
-import xml.etree.ElementTree as ET
 
 import infoset
 from websocket import Gone, Late, WebSocket
@@ -99,9 +98,12 @@ class Connection:
         self.expect("open", FRAMING)
         return self.expect("features", infoset.STREAMS)
 
-    def authenticate(self, user):
-        secret = base64.b64encode(f"\0{user}\0{PASSWORD}".encode()).decode()
+    def try_password(self, user, password):
+        secret = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         self.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{secret}</auth>")
+
+    def authenticate(self, user):
+        self.try_password(user, PASSWORD)
         self.expect("success", SASL)
 
     def bind(self, resource):
@@ -217,6 +219,9 @@ class Stage:
     def authenticates(self, _line, name, user):
         self.person(name).authenticate(self.account(user).partition("@")[0])
 
+    def tries_password(self, _line, name, user):
+        self.person(name).try_password(self.account(user).partition("@")[0], "a wrong secret")
+
     def sends(self, line, name):
         person = self.person(name)
         for element in infoset.split(self.filled(line)):
@@ -318,6 +323,9 @@ class Stage:
         if left:
             raise Failure("before the end there came\n    " +
                           "\n    ".join(self.plain(infoset.show(have)) for have in left))
+
+    def is_told_to_stop(self, _line):
+        self.server.process.terminate()
 
     def restarts(self, _line):
         for person in self.people.values():
@@ -427,6 +435,7 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO} opens a connection", Stage.opens_connection),
     (rf"{WHO} opens a stream", Stage.opens_stream),
     (rf"{WHO} authenticates as {WHO}", Stage.authenticates),
+    (rf"{WHO} tries a wrong password of {WHO}", Stage.tries_password),
     (rf"{WHO} sends:", Stage.sends),
     (rf"{WHO} sends text:", Stage.sends_text),
     (rf"{WHO} receives:", Stage.receives),
@@ -439,5 +448,6 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO}'s connection breaks", Stage.breaks),
     (rf"{WHO} closes the WebSocket", Stage.closes_websocket),
     (rf"{WHO}'s connection is closed", Stage.is_closed),
+    (r"the server is told to stop", Stage.is_told_to_stop),
     (r"the server restarts", Stage.restarts),
 )]
