@@ -372,8 +372,6 @@ void boot_all_gone(struct server *s)
     if (b->reactors_told)
         return;
     b->reactors_told = true;
-    for (size_t i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&b->signals[i], NULL);
     uv_close((uv_handle_t *)&b->deadline, NULL);
     control_close(s->control, on_control_closed, s);
 }
@@ -436,6 +434,7 @@ static void start_first(struct server *s)
         uv_signal_init(loop, &b->signals[i]);
         uv_signal_start(&b->signals[i], on_signal, numbers[i]);
         b->signals[i].data = s;
+        uv_unref((uv_handle_t *)&b->signals[i]); /* they stay to the last: see close_signals */
     }
     uv_timer_init(loop, &b->deadline);
     b->deadline.data = s;
@@ -486,6 +485,18 @@ static int run(struct server *s, const struct claim_token *token, bool claimable
     return s->boot->store_failed ? EXIT_STORE : 0;
 }
 
+/* A second SIGTERM must not kill a server that is still writing.  libuv gives a signal its default
+ * action back when the last watcher closes, so this comes after everything else. */
+static void close_signals(struct server *s)
+{
+    for (size_t i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&s->boot->signals[i], NULL);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    uv_run(&s->reactors[0].loop, UV_RUN_DEFAULT);
+}
+
 static void drain_reactors(struct server *s)
 {
     bool found;
@@ -512,6 +523,8 @@ static void take_down(struct server *s)
         store_front_close(s->store);
     if (s->reactors)
         drain_reactors(s);
+    if (s->boot->running)
+        close_signals(s);
     for (unsigned i = 0; i < s->reactor_count; i++)
         reactor_deinit(&s->reactors[i]);
     for (size_t i = 0; i < s->listener_count; i++)

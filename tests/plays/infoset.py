@@ -141,8 +141,11 @@ def match(want, have, captured):
     there = list(have)
     if not any(child.tag in ERROR_TEXTS for child in wanted):
         there = [child for child in there if child.tag not in ERROR_TEXTS]
-    if len(wanted) != len(there):
+    more = text_of(want).strip() == WHATEVER
+    if len(wanted) > len(there) or (len(wanted) < len(there) and not more):
         return None
+    if more:
+        return match_all(wanted, there, captured, more)
     if not wanted or text_of(want).strip():
         captured = match_value(text_of(want), text_of(have), captured)
         if captured is None:
@@ -152,14 +155,14 @@ def match(want, have, captured):
     return match_all(wanted, there, captured)
 
 
-def match_all(wanted, there, captured):
-    """Pairs each wanted element with another one that is there."""
+def match_all(wanted, there, captured, more=False):
+    """Pairs each wanted element with another one that is there; `more` may be left over."""
     if not wanted:
-        return captured if not there else None
+        return captured if more or not there else None
     for at, candidate in enumerate(there):
         after = match(wanted[0], candidate, captured)
         if after is not None:
-            after = match_all(wanted[1:], there[:at] + there[at + 1:], after)
+            after = match_all(wanted[1:], there[:at] + there[at + 1:], after, more)
         if after is not None:
             return after
     return None

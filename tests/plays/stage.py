@@ -271,17 +271,27 @@ class Stage:
             raise Failure(self.difference(wanted, []) + f"\n    ({gone})") from None
 
     def receives_among_others(self, line, name):
+        """What comes from an account that must first be read from the store is later than the fence."""
         person = self.person(name)
         self.settle()
+        others = []
         for want in self.wanted(line):
-            for at, have in enumerate(person.inbox):
-                after = infoset.match(want, have, self.captured)
-                if after is not None:
-                    self.captured = after
-                    del person.inbox[at]
-                    break
-            else:
-                raise Failure(self.difference([want], person.inbox))
+            self.captured = self.pick(person, want, others)
+        person.inbox[:0] = others
+
+    def pick(self, person, want, others):
+        """Takes the element that is wanted; those passed over are put into `others`."""
+        for at, have in enumerate(others):
+            after = infoset.match(want, have, self.captured)
+            if after is not None:
+                del others[at]
+                return after
+        while True:
+            have = self.take(person, [want])
+            after = infoset.match(want, have, self.captured)
+            if after is not None:
+                return after
+            others.append(have)
 
     def receives_none_of(self, line, name):
         person = self.person(name)
