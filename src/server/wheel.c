@@ -38,24 +38,23 @@ bool timer_is_set(const struct timer *t)
     return !jb__list_empty(&t->node);
 }
 
-/* Fires what is due in one notch; what belongs to a later round of the wheel stays. */
+/* Fires what is due in one notch; what belongs to a later round of the wheel stays.  The notch is
+ * emptied first: what is set while this fires is not looked at again, or a timer that is always due
+ * would keep us here for ever. */
 static void turn_notch(struct jb__list *notch, uint64_t now_ms)
 {
-    struct jb__list later;
+    struct jb__list waiting;
 
-    jb__list_init(&later);
-    while (!jb__list_empty(notch)) {
-        struct timer *t = jb__container_of(notch->next, struct timer, node);
+    /* `waiting` takes the notch's place in the ring. */
+    jb__list_push(notch, &waiting);
+    jb__list_remove(notch);
+    while (!jb__list_empty(&waiting)) {
+        struct timer *t = jb__container_of(waiting.next, struct timer, node);
         jb__list_remove(&t->node);
         if (t->due_ms <= now_ms)
             t->fire(t);
         else
-            jb__list_push(&later, &t->node);
-    }
-    while (!jb__list_empty(&later)) {
-        struct jb__list *node = later.next;
-        jb__list_remove(node);
-        jb__list_push(notch, node);
+            jb__list_push(notch, &t->node);
     }
 }
 

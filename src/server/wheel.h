@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Deadlines, coarse and cheap: one wheel per reactor, turned by one loop timer.
  *
- * A timer costs nothing while it waits and O(1) to set.  It fires at its deadline or up to one
- * notch (WHEEL_NOTCH_MS) after it, never before. */
+ * A timer costs nothing while it waits and O(1) to set.  It never fires before its deadline, and
+ * with the first turn after the notch (WHEEL_NOTCH_MS) in which the deadline lies. */
 #ifndef SERVER_WHEEL_H
 #define SERVER_WHEEL_H
 
