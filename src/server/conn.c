@@ -310,12 +310,7 @@ static void keep_input(struct conn *c, const char *p, size_t n)
 
 bool conn_trusts(const struct conn *c, const struct jb__addr *a)
 {
-    const struct listener *l = c->listener;
-
-    for (size_t i = 0; i < l->network_count; i++)
-        if (jb__addr_net_has(&l->networks[i], a))
-            return true;
-    return false;
+    return listener_trusts(c->listener, a);
 }
 
 static void begin_transport(struct conn *c)

@@ -118,6 +118,16 @@ static bool drop_early(uint32_t count, uint32_t limit)
     return (uint64_t)dice * (limit - half) < (uint64_t)(count - half) * 65536;
 }
 
+/* What refuses a connection whoever makes it. */
+static enum jb_limit refusal_in_all(const struct gate *g, const struct jb_limits *limits)
+{
+    if (g->connections >= limits->connections)
+        return JB_LIMIT_connections;
+    if (drop_early(g->unauthenticated, limits->unauthenticated))
+        return JB_LIMIT_unauthenticated;
+    return JB_LIMIT_COUNT;
+}
+
 static enum jb_limit refusal(struct gate *g, const struct jb_limits *limits, struct address *e,
                              uint64_t now_ms)
 {
@@ -125,17 +135,14 @@ static enum jb_limit refusal(struct gate *g, const struct jb_limits *limits, str
         return JB_LIMIT_address_table;
     if (now_ms < e->refused_until_ms)
         return JB_LIMIT_auth_failures_per_address;
-    if (g->connections >= limits->connections)
-        return JB_LIMIT_connections;
     if (e->connections >= limits->connections_per_address)
         return JB_LIMIT_connections_per_address;
     if (e->unauthenticated >= limits->unauthenticated_per_address)
         return JB_LIMIT_unauthenticated_per_address;
-    if (drop_early(g->unauthenticated, limits->unauthenticated))
-        return JB_LIMIT_unauthenticated;
-    if (!take_accept_token(e, limits, now_ms))
+    enum jb_limit limit = refusal_in_all(g, limits);
+    if (limit == JB_LIMIT_COUNT && !take_accept_token(e, limits, now_ms))
         return JB_LIMIT_accept_rate_per_address;
-    return JB_LIMIT_COUNT;
+    return limit;
 }
 
 static void count_in(struct gate *g, struct address *e)
@@ -155,6 +162,16 @@ enum jb_limit gate_enter(struct gate *g, const struct jb_limits *limits, const s
 
     if (limit == JB_LIMIT_COUNT)
         count_in(g, e);
+    return limit;
+}
+
+enum jb_limit gate_enter_proxy(struct gate *g, const struct jb_limits *limits,
+                               const struct jb__addr *a, uint64_t now_ms)
+{
+    enum jb_limit limit = refusal_in_all(g, limits);
+
+    if (limit == JB_LIMIT_COUNT)
+        count_in(g, find_or_add(g, limits, a, now_ms, true));
     return limit;
 }
 

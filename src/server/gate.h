@@ -30,6 +30,10 @@ void gate_deinit(struct gate *g);
  * random, ever more of them, so that a flood does not lock out everybody else. */
 enum jb_limit gate_enter(struct gate *g, const struct jb_limits *limits, const struct jb__addr *a,
                          uint64_t now_ms);
+/* The same for a proxy whose word about its clients is believed.  Limits by address are not for it:
+ * they wait until the client's own address is known, for gate_move(). */
+enum jb_limit gate_enter_proxy(struct gate *g, const struct jb_limits *limits,
+                               const struct jb__addr *a, uint64_t now_ms);
 /* It left again; `authenticated`: gate_authenticated() was called for it. */
 void gate_leave(struct gate *g, const struct jb__addr *a, bool authenticated);
 /* A counted connection turned out to come from another address: counts it there, whatever the

@@ -56,6 +56,14 @@ void listener_close(struct listener *l)
     l->fd = l->reserve = -1;
 }
 
+bool listener_trusts(const struct listener *l, const struct jb__addr *a)
+{
+    for (size_t i = 0; i < l->network_count; i++)
+        if (jb__addr_net_has(&l->networks[i], a))
+            return true;
+    return false;
+}
+
 struct newcomer {
     struct mail mail;
     const struct listener *listener;
@@ -120,7 +128,11 @@ static void pause_accepting(struct listener *l)
 static void admit(struct listener *l, struct jb__sock sock, const struct jb__addr *peer)
 {
     struct reactor *r = &l->server->reactors[0];
-    enum jb_limit refused = gate_enter(&l->server->gate, &r->conf->stream.limits, peer, r->now_ms);
+    const struct jb_limits *limits = &r->conf->stream.limits;
+    struct gate *gate = &l->server->gate;
+    enum jb_limit refused = listener_trusts(l, peer)
+                                ? gate_enter_proxy(gate, limits, peer, r->now_ms)
+                                : gate_enter(gate, limits, peer, r->now_ms);
     char address[JB__ADDR_TEXT_BYTES];
 
     if (refused == JB_LIMIT_COUNT) {

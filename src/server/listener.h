@@ -33,5 +33,7 @@ int listener_open(struct listener *l, struct server *server, const struct config
 void listener_start(struct listener *l);
 void listener_stop(struct listener *l);
 void listener_close(struct listener *l);
+/* True when what a proxy at this address says about others' addresses is believed. */
+bool listener_trusts(const struct listener *l, const struct jb__addr *a);
 
 #endif
