@@ -50,21 +50,33 @@ void conn_limit(struct conn *c, enum jb_limit limit)
     reactor_count_limit(c->reactor, limit);
 }
 
-bool bucket_take(struct bucket *b, uint64_t n, uint32_t rate, uint32_t burst_s, uint64_t now_ms,
-                 uint64_t *wait_ms)
+uint64_t bucket_take(struct bucket *b, uint64_t n, uint32_t rate, uint32_t burst_s, uint64_t now_ms)
 {
     uint64_t most = (uint64_t)rate * burst_s * 1000;
 
-    b->milli += (now_ms - b->at_ms) * rate;
-    b->at_ms = now_ms;
+    if (now_ms > b->at_ms) {
+        uint64_t rest_ms = now_ms - b->at_ms;
+        b->milli += rest_ms < burst_s * UINT64_C(1000) ? rest_ms * rate : most;
+        b->at_ms = now_ms;
+    }
     if (b->milli > most)
         b->milli = most;
     if (b->milli >= n * 1000) {
         b->milli -= n * 1000;
-        return true;
+        return 0;
     }
-    *wait_ms = (n * 1000 - b->milli) / rate + 1;
-    return false;
+    b->at_ms += (n * 1000 - b->milli + rate - 1) / rate;
+    b->milli = 0;
+    return b->at_ms - now_ms;
+}
+
+void conn_pause(struct conn *c, uint64_t wait_ms)
+{
+    uint64_t until_ms = c->reactor->now_ms + wait_ms;
+
+    if (c->blocked_until_ms < until_ms)
+        c->blocked_until_ms = until_ms;
+    conn_schedule(c);
 }
 
 /* ---- what to wait for ---- */
@@ -432,13 +444,13 @@ static void charge_input(struct conn *c, size_t n)
     uint32_t burst_s = c->authenticated ? INPUT_BURST_S : INPUT_BURST_PREAUTH_S;
     uint64_t wait_ms;
 
-    if (c->phase == CONN_ECHO ||
-        bucket_take(&c->bytes, n, rate, burst_s, c->reactor->now_ms, &wait_ms))
+    if (c->phase == CONN_ECHO)
+        return;
+    wait_ms = bucket_take(&c->bytes, n, rate, burst_s, c->reactor->now_ms);
+    if (wait_ms == 0)
         return;
     conn_limit(c, c->authenticated ? JB_LIMIT_input_rate : JB_LIMIT_input_rate_preauth);
-    c->bytes.milli = 0;
-    c->blocked_until_ms = c->reactor->now_ms + wait_ms;
-    conn_schedule(c);
+    conn_pause(c, wait_ms);
 }
 
 /* How much may be read in one go: before authentication little, so that a flood is noticed. */

@@ -35,10 +35,10 @@ enum conn_phase {
 
 enum { CONN_LANG_BYTES = 36 }; /* RFC 5646 section 4.4.1: 35 letters are enough */
 
-/* A rate with a burst. */
+/* A rate with a burst, and with credit: what came in is taken, and paid for by a pause. */
 struct bucket {
     uint64_t milli; /* thousandths of a token there are */
-    uint64_t at_ms; /* when they were counted */
+    uint64_t at_ms; /* when they were counted; in the future: when the debt will be paid */
 };
 
 struct conn {
@@ -108,6 +108,9 @@ void conn_unref(struct conn *c);
 void conn_mark_dirty(struct conn *c);
 void conn_flush_dirty(struct reactor *r);
 
+/* Over a rate: no input for so long.  Of two pauses the one that ends later counts. */
+void conn_pause(struct conn *c, uint64_t wait_ms);
+
 /* Stops taking input, until released as often; what comes meanwhile waits. */
 void conn_hold(struct conn *c);
 void conn_release(struct conn *c);
@@ -161,8 +164,9 @@ uint64_t conn_stream_deadline(const struct conn *c);
 /* Test builds: the echo endpoint. */
 void echo_input(struct conn *c, char *p, size_t n);
 
-/* Takes n tokens; false: they are not there, and *wait_ms says how long it takes. */
-bool bucket_take(struct bucket *b, uint64_t n, uint32_t rate, uint32_t burst_s, uint64_t now_ms,
-                 uint64_t *wait_ms);
+/* Takes n tokens; returns how long it takes until those are earned that were not there.  What is
+ * earned up to then has been spent. */
+uint64_t bucket_take(struct bucket *b, uint64_t n, uint32_t rate, uint32_t burst_s,
+                     uint64_t now_ms);
 
 #endif

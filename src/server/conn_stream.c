@@ -301,24 +301,20 @@ static void on_early_iq(struct conn *c, struct jb_draft *draft)
 /* Charges a stanza to the session's rate; over it, input waits until the debt is paid. */
 static void charge_stanza(struct conn *c)
 {
-    uint64_t wait_ms;
+    uint64_t wait_ms = bucket_take(&c->stanzas, 1, conn_limits(c)->stanza_rate, STANZA_BURST_S,
+                                   c->reactor->now_ms);
 
-    if (bucket_take(&c->stanzas, 1, conn_limits(c)->stanza_rate, STANZA_BURST_S, c->reactor->now_ms,
-                    &wait_ms))
+    if (wait_ms == 0)
         return;
     conn_limit(c, JB_LIMIT_stanza_rate);
-    c->stanzas.milli = 0;
-    c->blocked_until_ms = c->reactor->now_ms + wait_ms;
-    conn_schedule(c);
+    conn_pause(c, wait_ms);
 }
 
 /* Pings are cheap to send and cheap to answer, but not in floods. */
 static void charge_control(struct conn *c)
 {
-    uint64_t wait_ms;
-
     if (bucket_take(&c->control, 1, conn_limits(c)->ws_control_rate, CONTROL_BURST_S,
-                    c->reactor->now_ms, &wait_ms))
+                    c->reactor->now_ms) == 0)
         return;
     conn_limit(c, JB_LIMIT_ws_control_rate);
     c->faulted = true;
