@@ -63,8 +63,11 @@ static void deliver_mail(struct reactor *r)
     }
 }
 
-static void post_outbox(struct reactor *r)
+/* True when there was something. */
+static bool post_outbox(struct reactor *r)
 {
+    bool posted = false;
+
     for (unsigned i = 0; i < r->server->reactor_count; i++) {
         struct mail *newest = r->outbox[i];
         struct mail *oldest = newest;
@@ -73,9 +76,11 @@ static void post_outbox(struct reactor *r)
         while (oldest->next)
             oldest = oldest->next;
         r->outbox[i] = NULL;
+        posted = true;
         if (push_chain(&r->server->reactors[i].mailbox, newest, oldest))
             uv_async_send(&r->server->reactors[i].wake);
     }
+    return posted;
 }
 
 /* ---- the store's answers ---- */
@@ -242,7 +247,7 @@ bool reactor_drain(struct reactor *r)
 
     take_finished(r);
     deliver_mail(r);
-    post_outbox(r);
+    found = post_outbox(r) || found; /* of the last tick, too, when that stopped the loop */
     jb__arena_reset(&r->arena);
     return found;
 }
