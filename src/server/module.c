@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 
-enum { ROOM_ALIGN = 16, MODULES_MOST = 128 };
+enum { ROOM_ALIGN = _Alignof(max_align_t), MODULES_MOST = 128 };
 
 static struct {
     size_t user_at, session_at;

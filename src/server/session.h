@@ -11,7 +11,8 @@ struct user;
 struct reactor;
 
 struct session {
-    struct jb__list node; /* in user->sessions */
+    /* In user->sessions.  Aligned, so that the modules' room behind the struct is. */
+    _Alignas(max_align_t) struct jb__list node;
     struct user *user;
     struct conn *conn; /* carries its stream */
     struct jb_jid jid; /* full; the text is in this block */

@@ -22,8 +22,9 @@ enum user_state {
 };
 
 struct user {
-    struct jb__hash_node node; /* in reactor->users */
-    struct jb__list idle;      /* in reactor->idle_users while without sessions */
+    /* In reactor->users.  Aligned, so that the modules' room behind the struct is. */
+    _Alignas(max_align_t) struct jb__hash_node node;
+    struct jb__list idle; /* in reactor->idle_users while without sessions */
     struct reactor *reactor;
     struct jb_jid jid; /* bare; the text is in this block */
     struct jb__list sessions;
