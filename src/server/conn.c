@@ -322,7 +322,7 @@ static void keep_input(struct conn *c, const char *p, size_t n)
 
 bool conn_trusts(const struct conn *c, const struct jb__addr *a)
 {
-    return listener_trusts(c->listener, a);
+    return config_is_trusted(listener_settings(c->listener, c->reactor->conf), a);
 }
 
 static void begin_transport(struct conn *c)
@@ -643,7 +643,7 @@ void conn_open(struct reactor *r, const struct listener *l, struct jb__sock sock
     jb__list_push(&r->conns, &c->node);
     r->counters.connections++;
     poll_open(c);
-    if (l->proxy_protocol && conn_trusts(c, &c->address))
+    if (listener_settings(l, r->conf)->proxy_protocol && conn_trusts(c, &c->address))
         conn_set_phase(c, CONN_PROXY);
     else
         begin_transport(c);

@@ -101,7 +101,7 @@ static void take_forwarded_address(struct conn *c, const struct jb__http_request
     struct jb__proxy_origin origin;
     struct jb__addr is;
 
-    if (c->listener->network_count == 0)
+    if (!conn_trusts(c, &http_of(c)->peer))
         return;
     size_t n = jb__addr_text(&http_of(c)->peer, text);
     jb__proxy_resolve(req->fields, jb_str(text, n), trusted_by_text, c, &origin);

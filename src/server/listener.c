@@ -19,14 +19,9 @@ int listener_open(struct listener *l, struct server *server, const struct config
 {
     char text[JB__ADDR_TEXT_BYTES];
 
-    *l = (struct listener){ .server = server,
-                            .config = config,
-                            .tls = (uint8_t)config->tls,
-                            .proxy_protocol = config->proxy_protocol,
-                            .networks = config->networks,
-                            .network_count = config->trusted_proxies.count,
-                            .fd = -1,
-                            .reserve = -1 };
+    *l = (struct listener){
+        .server = server, .config = config, .tls = (uint8_t)config->tls, .fd = -1, .reserve = -1
+    };
     int rc = jb__addr_parse(&l->at, config->address);
     jb_assert(rc == 0);
     l->at.port = (uint16_t)config->port;
@@ -56,12 +51,14 @@ void listener_close(struct listener *l)
     l->fd = l->reserve = -1;
 }
 
-bool listener_trusts(const struct listener *l, const struct jb__addr *a)
+const struct config_listener *listener_settings(const struct listener *l, const struct conf *conf)
 {
-    for (size_t i = 0; i < l->network_count; i++)
-        if (jb__addr_net_has(&l->networks[i], a))
-            return true;
-    return false;
+    const struct config *config = conf->config;
+
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (jb_str_eq(config->listeners[i].name, l->config->name))
+            return &config->listeners[i];
+    return l->config;
 }
 
 struct newcomer {
@@ -130,7 +127,7 @@ static void admit(struct listener *l, struct jb__sock sock, const struct jb__add
     struct reactor *r = &l->server->reactors[0];
     const struct jb_limits *limits = &r->conf->stream.limits;
     struct gate *gate = &l->server->gate;
-    enum jb_limit refused = listener_trusts(l, peer)
+    enum jb_limit refused = config_is_trusted(listener_settings(l, r->conf), peer)
                                 ? gate_enter_proxy(gate, limits, peer, r->now_ms)
                                 : gate_enter(gate, limits, peer, r->now_ms);
     char address[JB__ADDR_TEXT_BYTES];

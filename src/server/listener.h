@@ -9,16 +9,14 @@
 
 #include <uv.h>
 
+struct conf;
 struct server;
 
 struct listener {
     struct server *server;
-    const struct config_listener *config; /* of the start: a reload does not change it */
+    const struct config_listener *config; /* of the start; see listener_settings() */
     uint8_t tls;                          /* enum config_tls */
-    bool proxy_protocol;
-    const struct jb__addr_net *networks; /* trusted proxies */
-    size_t network_count;
-    struct jb__addr at; /* where it really listens */
+    struct jb__addr at;                   /* where it really listens */
     int fd;
     int reserve;   /* a descriptor to give up when there are no others */
     unsigned next; /* reactor that gets the next connection */
@@ -33,7 +31,7 @@ int listener_open(struct listener *l, struct server *server, const struct config
 void listener_start(struct listener *l);
 void listener_stop(struct listener *l);
 void listener_close(struct listener *l);
-/* True when what a proxy at this address says about others' addresses is believed. */
-bool listener_trusts(const struct listener *l, const struct jb__addr *a);
+/* What is configured for it now; what it was started with once its section is gone. */
+const struct config_listener *listener_settings(const struct listener *l, const struct conf *conf);
 
 #endif
