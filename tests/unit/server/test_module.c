@@ -195,6 +195,16 @@ static void test_hooks_stop(void **state)
     assert_int_equal(v, REJECT);
 }
 
+/* Hooks that come in pairs are run for modules that are off, too. */
+static void test_hooks_run_all(void **state)
+{
+    (void)state;
+    trace[0] = '\0';
+    second_says = NEXT;
+    assert_int_equal(hooks_run_all(bound, (NULL)), NEXT);
+    assert_string_equal(trace, "124");
+}
+
 static void test_hooks_fault(void **state)
 {
     static const bool all[] = { true, true, true, true };
