@@ -40,7 +40,7 @@ static struct conf *load(const char *text)
         fail_msg("%s", error.text);
     }
     assert_int_equal(unlink(path), 0);
-    return conf_new(config, NULL);
+    return conf_new(config);
 }
 
 static const char three_hosts[] = "host \"a.example\" { modules_off = { \"second\" } }\n"
