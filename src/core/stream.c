@@ -160,6 +160,8 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
     return jb__stream_on_element(s, arena, ev);
 }
 
+enum { PING_BYTES = 4 }; /* of our pings' payload: their number, big-endian */
+
 static void remember_pong(struct jb_stream *s, const struct jb_ws_event *ping)
 {
     /* Only the newest ping is answered (RFC 6455 section 5.5.3): a flood costs one pong. */
@@ -202,6 +204,28 @@ static bool on_ws_fail(struct jb_stream *s, const struct jb_ws_event *wev,
     return true;
 }
 
+static void write_number(uint32_t number, char out[PING_BYTES])
+{
+    for (int i = 0; i < PING_BYTES; i++)
+        out[i] = (char)(number >> (8 * (PING_BYTES - 1 - i)));
+}
+
+/* True when a ping of ours is answered that was not before.  The newest may be answered alone. */
+static bool take_pong(struct jb_stream *s, const struct jb_ws_event *pong)
+{
+    uint32_t number = 0;
+
+    if (pong->bytes != PING_BYTES)
+        return false;
+    for (int i = 0; i < PING_BYTES; i++)
+        number = number << 8 | (uint8_t)pong->data[i];
+    /* Later than the last that was answered, and not one that was never sent. */
+    if (number == s->ponged || number - s->ponged > s->pings - s->ponged)
+        return false;
+    s->ponged = number;
+    return true;
+}
+
 /* True when there is something to tell. */
 static bool on_ws_event(struct jb_stream *s, const struct jb_ws_event *wev, struct jb__arena *arena,
                         struct jb_stream_event *ev)
@@ -221,6 +245,7 @@ static bool on_ws_event(struct jb_stream *s, const struct jb_ws_event *wev, stru
         return true;
     case JB_WS_EVENT_PONG:
         ev->kind = JB_STREAM_EVENT_ALIVE;
+        ev->answers_ping = take_pong(s, wev);
         return true;
     case JB_WS_EVENT_CLOSE:
         return on_ws_close(s, wev, ev);
@@ -316,9 +341,10 @@ void jb_stream_bound(struct jb_stream *s)
     s->state = JB_STREAM_STATE_BOUND;
 }
 
-void jb_stream_ping(struct jb_stream *s)
+uint32_t jb_stream_ping(struct jb_stream *s)
 {
     s->ping_due = !s->ws_close_sent;
+    return ++s->pings;
 }
 
 void jb_stream_close_ws(struct jb_stream *s, enum jb_ws_code code, const char *words)
@@ -432,7 +458,9 @@ static size_t put_due(struct jb_stream *s, char *out, size_t cap)
         }
     }
     if (s->ping_due && !s->ws_close_sent) {
-        size_t ping = put_control(JB_WS_PING, JB_STR_NONE, out + n, cap - n);
+        char number[PING_BYTES];
+        write_number(s->pings, number);
+        size_t ping = put_control(JB_WS_PING, jb_str(number, PING_BYTES), out + n, cap - n);
         s->ping_due = ping == 0;
         n += ping;
     }

@@ -51,6 +51,7 @@ struct jb_stream_event {
     uint16_t ws_code;           /* FAULT, CLOSE: the WebSocket close code sent, or received */
     const char *words;          /* FAULT: what was wrong; static */
     enum jb_limit limit;        /* FAULT: the limit that was reached; JB_LIMIT_COUNT: none */
+    bool answers_ping;          /* ALIVE: the first answer to a ping of ours */
 };
 
 /* Frozen; shared by all streams of a configuration. */
@@ -80,6 +81,8 @@ struct jb_stream {
     bool ws_close_seen; /* theirs has arrived */
     bool pong_due;      /* a pong with the payload below is to be sent */
     bool ping_due;
+    uint32_t pings;  /* the number of our newest ping */
+    uint32_t ponged; /* the newest of them that was answered */
     uint8_t pong_bytes;
     uint16_t ws_close_code;
     const char *ws_close_words; /* static; at most 120 bytes */
@@ -132,8 +135,9 @@ JB_NODISCARD int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza,
 void jb_stream_authenticated(struct jb_stream *s);
 /* A resource is bound: stanzas pass. */
 void jb_stream_bound(struct jb_stream *s);
-/* Asks the other side for a sign of life. */
-void jb_stream_ping(struct jb_stream *s);
+/* Asks the other side for a sign of life.  Returns the ping's number: once `ponged` has reached it,
+ * all that was rendered before it has arrived (RFC 6455 section 5.5.2). */
+uint32_t jb_stream_ping(struct jb_stream *s);
 /* Ends the stream with an error (RFC 7395 section 3.5), our <open/> first when it was not sent;
  * then <close/> and the WebSocket's close.  Once closing, nothing more. */
 void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words);
