@@ -380,7 +380,10 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
         conn_close(c, "the WebSocket was closed");
         break;
     case JB_STREAM_EVENT_ALIVE:
-        charge_control(c);
+        if (!ev->answers_ping)
+            charge_control(c);
+        else if (c->session)
+            session_ponged(c->session);
         break;
     case JB_STREAM_EVENT_NONE:
         break;
@@ -412,6 +415,8 @@ void conn_stream_input(struct conn *c, char *p, size_t n)
 
 void conn_stream_flushed(struct conn *c)
 {
+    if (c->session)
+        session_flushed(c->session);
     if (c->stream.state != JB_STREAM_STATE_CLOSED)
         return;
     /* After a fault the client may still be sending: what we said must reach him. */

@@ -231,6 +231,32 @@ void session_deliver(struct session *s, struct jb_stanza *stanza, const struct j
     conn_mark_dirty(s->conn);
 }
 
+void session_ask_receipt(struct session *s)
+{
+    s->receipt = RECEIPT_ASKED;
+    conn_mark_dirty(s->conn);
+}
+
+void session_flushed(struct session *s)
+{
+    if (s->receipt != RECEIPT_ASKED)
+        return;
+    s->receipt = RECEIPT_PINGED;
+    s->receipt_ping = jb_stream_ping(&s->conn->stream);
+    conn_mark_dirty(s->conn);
+}
+
+void session_ponged(struct session *s)
+{
+    const struct host *host = user_host(s->user);
+
+    if (s->receipt != RECEIPT_PINGED || (int32_t)(s->conn->stream.ponged - s->receipt_ping) < 0)
+        return;
+    s->receipt = RECEIPT_NONE;
+    if (host)
+        (void)hooks_run(received, host, (s));
+}
+
 void session_fail(struct session *s, enum jb_stream_error error, const char *words)
 {
     struct conn *c = s->conn;

@@ -10,6 +10,13 @@ struct conn;
 struct user;
 struct reactor;
 
+/* Where the question stands whether a client got what was queued for it. */
+enum session_receipt {
+    RECEIPT_NONE,   /* nobody asked */
+    RECEIPT_ASKED,  /* the socket has not taken all of it */
+    RECEIPT_PINGED, /* behind it went a ping, which the other side's WebSocket must answer */
+};
+
 struct session {
     /* In user->sessions.  Aligned, so that the modules' room behind the struct is. */
     _Alignas(max_align_t) struct jb__list node;
@@ -18,11 +25,13 @@ struct session {
     struct jb_jid jid; /* full; the text is in this block */
     /* Its last presence broadcast (no `to`); NULL: not available. */
     struct jb_stanza *presence;
-    int64_t bound_us;    /* wall clock, when it was bound */
-    int8_t priority;     /* of that presence */
-    bool interested;     /* asked for the roster (RFC 6121 section 2.2): gets pushes */
-    uint32_t serial;     /* tells a session from a later one at the same address */
-    unsigned char *data; /* the modules' room */
+    int64_t bound_us;      /* wall clock, when it was bound */
+    int8_t priority;       /* of that presence */
+    uint8_t receipt;       /* enum session_receipt */
+    uint32_t receipt_ping; /* RECEIPT_PINGED: the ping whose answer is the receipt */
+    bool interested;       /* asked for the roster (RFC 6121 section 2.2): gets pushes */
+    uint32_t serial;       /* tells a session from a later one at the same address */
+    unsigned char *data;   /* the modules' room */
 };
 
 /* Takes a resource for an authenticated connection (RFC 6120 section 7) on the user's home
@@ -36,10 +45,20 @@ void session_end(struct session *s);
 void session_on_stanza(struct session *s, struct jb_draft *draft);
 /* Queues a stanza to its client; `wrap` may be NULL. */
 void session_deliver(struct session *s, struct jb_stanza *stanza, const struct jb_wrap *wrap);
+/* Calls the hook `received` when all that is queued now has arrived at the client's end of the
+ * WebSocket; never, if the connection ends before.  Asked again, it is about what is queued then.
+ */
+void session_ask_receipt(struct session *s);
 /* Sends an error back to its client for a stanza of his. */
 void session_refuse(struct session *s, const struct jb_stanza_head *h, struct jb_fault fault);
 /* Closes its stream with an error, which ends it soon. */
 void session_fail(struct session *s, enum jb_stream_error error, const char *words);
+
+/* ---- for its connection ---- */
+/* The socket took all that was queued. */
+void session_flushed(struct session *s);
+/* An answer to a ping has come. */
+void session_ponged(struct session *s);
 
 struct reactor *session_reactor(const struct session *s);
 /* Available: has sent presence; `priority` decides who gets messages. */
