@@ -148,6 +148,8 @@ bool iq_dispatch(struct reactor *r, const struct host *host, struct user *u, str
 {
     struct iq iq = { .reactor = r, .host = host, .user = u, .session = own, .stanza = stanza };
 
+    if (u && u->state == USER_UNKNOWN)
+        return dispatch(&iq, TO_NOBODY);
     return dispatch(&iq, own ? TO_OWN | TO_ACCOUNT : u ? TO_ACCOUNT : TO_HOST);
 }
 

@@ -17,6 +17,8 @@ enum iq_target {
     TO_ACCOUNT = 2,  /* to a bare address with an account here (or, with TO_OWN, one's own) */
     TO_OWN = 4,      /* without a to, or to one's own bare address */
     TO_STRANGER = 8, /* from a connection that has not authenticated */
+    TO_NOBODY = 16,  /* to an address without an account, bare or full: must be answered as a
+                        stranger is at an account.  Nothing of the user is loaded */
 };
 
 struct iq;
@@ -34,7 +36,7 @@ struct iq_rule {
 struct iq {
     struct reactor *reactor;
     const struct host *host; /* asked, or the account's */
-    struct user *user;       /* TO_ACCOUNT, TO_OWN: whose; otherwise NULL */
+    struct user *user;       /* TO_ACCOUNT, TO_OWN, TO_NOBODY: whose; otherwise NULL */
     struct session *session; /* TO_OWN: the one that asks; otherwise NULL */
     struct conn *conn;       /* TO_STRANGER: who asks; otherwise NULL */
     struct jb_stanza *stanza;

@@ -284,6 +284,15 @@ void user_kick(struct user *u, enum jb_stream_error error, const char *words)
     user_unpin(u);
 }
 
+void user_remove(struct user *u)
+{
+    jb_assert(u->state == USER_READY && u->stale && u->session_count == 0);
+    user_pin(u);
+    (void)hooks_run_all(unload, (u));
+    u->state = USER_UNKNOWN;
+    user_unpin(u);
+}
+
 /* ---- stanzas for him (RFC 6121 section 8.5) ---- */
 
 static const struct jb_fault unavailable = { JB_STANZA_SERVICE_UNAVAILABLE, JB_ERROR_TYPE_USUAL,
@@ -302,20 +311,22 @@ static bool is_request(const struct jb_stanza_head *h)
 /* What somebody who is there, but not online, would have bounced (8.5.4). */
 static bool bounces_offline(const struct jb_stanza_head *h)
 {
-    if (h->kind != JB_MESSAGE)
-        return is_request(h);
-    return h->type == JB_TYPE_GROUPCHAT || (h->to.resource && h->type != JB_TYPE_CHAT);
+    return h->kind == JB_MESSAGE && (h->type == JB_TYPE_GROUPCHAT ||
+                                      (h->to.resource && h->type != JB_TYPE_CHAT));
 }
 
 /* 8.5.1: nobody of that name.  The answers are those that a stranger gets from somebody who is
  * there but does not know him, so that nobody can be found out by asking. */
-static void receive_unknown(struct user *u, struct jb_stanza *stanza)
+static void receive_unknown(struct user *u, const struct host *host, struct jb_stanza *stanza)
 {
     struct outgoing o;
 
     if (u->load_failed) {
         router_bounce(u->reactor, stanza,
                       JB_FAULT(RESOURCE_CONSTRAINT, "the account's data cannot be read now"));
+    } else if (is_request(&stanza->h)) {
+        if (!host || !iq_dispatch(u->reactor, host, u, NULL, stanza))
+            bounce(u, stanza);
     } else if (bounces_offline(&stanza->h)) {
         bounce(u, stanza);
     } else if (stanza->h.kind == JB_PRESENCE && stanza->h.type == JB_TYPE_PROBE) {
@@ -438,7 +449,7 @@ void user_receive(struct user *u, struct jb_stanza *stanza)
     }
     user_pin(u);
     if (u->state == USER_UNKNOWN || !host)
-        receive_unknown(u, stanza);
+        receive_unknown(u, host, stanza);
     else
         receive_ready(u, host, stanza);
     user_unpin(u);

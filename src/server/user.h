@@ -72,6 +72,11 @@ struct store_unit *user_store_unit(struct user *u, void (*done)(struct store_uni
 /* His account is gone or was changed: sessions end with the stream error. */
 void user_kick(struct user *u, enum jb_stream_error error, const char *words);
 
+/* His account was deleted from the store, user_forget() was called and his sessions have ended
+ * (modules saw that he is `stale`, and stored nothing more): modules free what they know of him,
+ * and from now on he is somebody who does not exist. */
+void user_remove(struct user *u);
+
 /* What is in memory is not to be believed any more: once nobody needs him he leaves it. */
 void user_forget(struct user *u);
 
