@@ -281,6 +281,7 @@ struct gate_question {
     struct mail mail;
     struct reactor *asker;
     struct jb__addr was, is;
+    bool registers; /* `is` wants to register; `was` has no meaning */
     enum jb_limit refused;
     void (*answer)(void *ctx, enum jb_limit refused);
     void *ctx;
@@ -300,21 +301,34 @@ static void on_asked(struct reactor *r, struct mail *mail)
     struct gate_question *q = jb__container_of(mail, struct gate_question, mail);
     struct gate *g = &r->server->gate;
 
-    q->refused = gate_move(g, &r->conf->stream.limits, &q->was, &q->is, r->now_ms);
+    if (!q->registers)
+        q->refused = gate_move(g, &r->conf->stream.limits, &q->was, &q->is, r->now_ms);
+    else if (!gate_register(g, &r->conf->stream.limits, &q->is, r->now_ms))
+        q->refused = JB_LIMIT_registration_rate;
     q->mail.deliver = on_answered;
     reactor_send(r, q->asker, &q->mail);
+}
+
+static void ask(const struct gate_question *question)
+{
+    struct gate_question *q = jb_alloc(&jb_allocator_abort, sizeof *q);
+
+    *q = *question;
+    q->mail.deliver = on_asked;
+    q->refused = JB_LIMIT_COUNT;
+    reactor_send(q->asker, &q->asker->server->reactors[0], &q->mail);
 }
 
 void gate_ask(struct reactor *from, const struct jb__addr *was, const struct jb__addr *is,
               void (*answer)(void *ctx, enum jb_limit refused), void *ctx)
 {
-    struct gate_question *q = jb_alloc(&jb_allocator_abort, sizeof *q);
+    ask(&(struct gate_question){
+        .asker = from, .was = *was, .is = *is, .answer = answer, .ctx = ctx });
+}
 
-    *q = (struct gate_question){ .mail.deliver = on_asked,
-                                 .asker = from,
-                                 .was = *was,
-                                 .is = *is,
-                                 .answer = answer,
-                                 .ctx = ctx };
-    reactor_send(from, &from->server->reactors[0], &q->mail);
+void gate_ask_register(struct reactor *from, const struct jb__addr *a,
+                       void (*answer)(void *ctx, enum jb_limit refused), void *ctx)
+{
+    ask(&(struct gate_question){
+        .asker = from, .is = *a, .registers = true, .answer = answer, .ctx = ctx });
 }

@@ -55,5 +55,8 @@ void gate_tell(struct reactor *from, enum gate_event event, const struct jb__add
  * the limit that refuses it, or JB_LIMIT_COUNT. */
 void gate_ask(struct reactor *from, const struct jb__addr *was, const struct jb__addr *is,
               void (*answer)(void *ctx, enum jb_limit refused), void *ctx);
+/* gate_register(), in the same way. */
+void gate_ask_register(struct reactor *from, const struct jb__addr *a,
+                       void (*answer)(void *ctx, enum jb_limit refused), void *ctx);
 
 #endif
