@@ -543,7 +543,7 @@ static void take_down(struct server *s)
 int boot_run(const struct boot_options *options)
 {
     struct boot boot = { .options = *options };
-    struct server server = { .boot = &boot };
+    struct server server = { .boot = &boot, .started_ms = jb__clock_mono_ms() };
     struct config_modules known = boot_modules();
     struct config_error error;
     struct claim_token token;

@@ -22,7 +22,8 @@ struct server {
     struct store_db *db;
     struct store_front *store;
     struct web web;                      /* pages; frozen */
-    uint8_t secret[SERVER_SECRET_BYTES]; /* of this data folder: fake salts */
+    uint8_t secret[SERVER_SECRET_BYTES]; /* of this data folder: fake salts, stanza ids */
+    uint64_t started_ms;                 /* monotonic */
 
     /* The first reactor's alone: */
     struct gate gate;
