@@ -311,8 +311,8 @@ static bool is_request(const struct jb_stanza_head *h)
 /* What somebody who is there, but not online, would have bounced (8.5.4). */
 static bool bounces_offline(const struct jb_stanza_head *h)
 {
-    return h->kind == JB_MESSAGE && (h->type == JB_TYPE_GROUPCHAT ||
-                                      (h->to.resource && h->type != JB_TYPE_CHAT));
+    return h->kind == JB_MESSAGE &&
+           (h->type == JB_TYPE_GROUPCHAT || (h->to.resource && h->type != JB_TYPE_CHAT));
 }
 
 /* 8.5.1: nobody of that name.  The answers are those that a stranger gets from somebody who is

@@ -320,12 +320,19 @@ static int init(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_iq),         cmocka_unit_test(test_find_iq_targets),
-        cmocka_unit_test(test_find_iq_enabled), cmocka_unit_test(test_find_iq_unknown_ns),
-        cmocka_unit_test(test_hooks_order),     cmocka_unit_test(test_hooks_stop),
-        cmocka_unit_test(test_hooks_fault),     cmocka_unit_test(test_user_rooms),
-        cmocka_unit_test(test_session_rooms),   cmocka_unit_test(test_rooms_behind_struct),
-        cmocka_unit_test(test_init_again),      cmocka_unit_test(test_option_and_enabled),
+        cmocka_unit_test(test_find_iq),
+        cmocka_unit_test(test_find_iq_targets),
+        cmocka_unit_test(test_find_iq_enabled),
+        cmocka_unit_test(test_find_iq_unknown_ns),
+        cmocka_unit_test(test_hooks_order),
+        cmocka_unit_test(test_hooks_stop),
+        cmocka_unit_test(test_hooks_fault),
+        cmocka_unit_test(test_hooks_run_all),
+        cmocka_unit_test(test_user_rooms),
+        cmocka_unit_test(test_session_rooms),
+        cmocka_unit_test(test_rooms_behind_struct),
+        cmocka_unit_test(test_init_again),
+        cmocka_unit_test(test_option_and_enabled),
     };
 
     return cmocka_run_group_tests(tests, init, NULL);
