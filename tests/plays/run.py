@@ -64,6 +64,14 @@ class Theatre:
         self.server.port = free_port()
         self.server.start()
 
+    def is_open(self):
+        return self.server.process is not None and self.server.process.poll() is None
+
+    def reopen(self):
+        """After it died, so that the scenes to come have a chance."""
+        self.server.kill()
+        self.server.start()
+
     def close(self):
         """Why the server itself failed, or None."""
         if not self.server:
@@ -84,7 +92,7 @@ class Theatre:
                     print(f"  {line.number}: {line.words}")
                 on.perform(line)
             return None
-        except (stage.Failure, infoset.BadXml, ServerError, OSError) as error:
+        except (stage.Failure, infoset.BadXml, ServerError, OSError, subprocess.TimeoutExpired) as error:
             return f"{scene.file}:{line.number}: {line.words}\n{error}"
         except (Gone, Late) as error:
             return f"{scene.file}:{line.number}: {line.words}\n{type(error).__name__}: {error}"
@@ -136,16 +144,16 @@ def play(options, theatre):
     for number, scene in theatre.scenes:
         title = f"{scene.file.removesuffix('.play')}: {scene.title} [reactors {theatre.reactors}]"
         why = theatre.perform(number, scene)
-        if why is None and theatre.server.process.poll() is not None:
-            why = "the server has died"
+        if not theatre.is_open():
+            why = (why + "\n" if why else "") + "the server is gone\n" + "\n".join(theatre.server.log()[-60:])
         print(f"{'not ok' if why else 'ok'} - {title}")
         if why:
             failed += 1
             print("    " + why.replace("\n", "\n    "), flush=True)
         else:
             passed += 1
-        if theatre.server.process.poll() is not None:
-            break
+        if not theatre.is_open():
+            theatre.reopen()
     why = theatre.close()
     if why:
         failed += 1

@@ -149,7 +149,7 @@ class Stage:
         self.users = []
         self.people = {}
         self.captured = {}
-        self.script = []
+        self.stopping = False
 
     # -- names: each performance has accounts of its own
 
@@ -336,11 +336,15 @@ class Stage:
 
     def is_told_to_stop(self, _line):
         self.server.process.terminate()
+        self.stopping = True
 
     def restarts(self, _line):
         for person in self.people.values():
             person.socket.socket.close()
         self.people.clear()
+        if self.stopping:  # a second signal would be another story
+            self.server.process.wait(self.seconds)
+        self.stopping = False
         self.server.restart()
 
     # -- subscriptions
