@@ -8,7 +8,6 @@ default all are performed with one reactor and again with four. The last line is
 
 import argparse
 import pathlib
-import socket
 import subprocess
 import sys
 import time
@@ -61,7 +60,6 @@ class Theatre:
         self.server = Server(self.options.bin, self.options.cli or "jabiru", self.config_text())
         names = [f"{name}{suffix_of(number)}" for number, scene in self.scenes for name in scene.names]
         make_accounts(self.options, self.server, names)
-        self.server.port = free_port()
         self.server.start()
 
     def is_open(self):
@@ -98,11 +96,6 @@ class Theatre:
             return f"{scene.file}:{line.number}: {line.words}\n{type(error).__name__}: {error}"
         finally:
             on.leave()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def suffix_of(number):

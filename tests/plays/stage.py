@@ -15,6 +15,7 @@ SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 ROSTER = "jabber:iq:roster"
 STANZAS = {f"{{{infoset.CLIENT}}}{name}" for name in ("message", "presence", "iq")}
+ADDRESS = re.compile(rf"[A-Za-z0-9.]+@{DOMAIN}\b")
 OPEN = f"<open xmlns='{FRAMING}' to='{DOMAIN}' version='1.0'/>"
 
 # What has to be sent, in order, for each state of appendix A.1, as seen by the first of the two.
@@ -147,6 +148,7 @@ class Stage:
         self.seconds = seconds
         self.trace = trace
         self.users = []
+        self.strangers = set()  # other addresses that the play has written to
         self.people = {}
         self.captured = {}
         self.stopping = False
@@ -234,7 +236,9 @@ class Stage:
         """The block with what was captured in place."""
         def put(found):
             return self.captured.get(found.group(1), found.group(0))
-        return re.sub(r"\{([a-z][a-z0-9_]*)\}", put, self.localize(line.text))
+        text = re.sub(r"\{([a-z][a-z0-9_]*)\}", put, self.localize(line.text))
+        self.strangers.update(ADDRESS.findall(text))
+        return text
 
     def wanted(self, line):
         elements = infoset.written(self.localize(line.text))
@@ -271,48 +275,32 @@ class Stage:
             raise Failure(self.difference(wanted, []) + f"\n    ({gone})") from None
 
     def receives_among_others(self, line, name):
-        """What comes from an account that must first be read from the store is later than the fence."""
-        person = self.person(name)
-        self.settle()
-        others = []
+        person = self.settled(name)
         for want in self.wanted(line):
-            self.captured = self.pick(person, want, others)
-        person.inbox[:0] = others
-
-    def pick(self, person, want, others):
-        """Takes the element that is wanted; those passed over are put into `others`."""
-        for at, have in enumerate(others):
-            after = infoset.match(want, have, self.captured)
-            if after is not None:
-                del others[at]
-                return after
-        while True:
-            have = self.take(person, [want])
-            after = infoset.match(want, have, self.captured)
-            if after is not None:
-                return after
-            others.append(have)
+            for at, have in enumerate(person.inbox):
+                after = infoset.match(want, have, self.captured)
+                if after is not None:
+                    self.captured = after
+                    del person.inbox[at]
+                    break
+            else:
+                raise Failure(self.difference([want], person.inbox))
 
     def receives_none_of(self, line, name):
-        person = self.person(name)
-        self.settle()
+        person = self.settled(name)
         for want in self.wanted(line):
             for have in person.inbox:
                 if infoset.match(want, have, self.captured) is not None:
                     raise Failure("this was not to come:\n    " + self.plain(infoset.show(have)))
 
     def receives_nothing(self, _line, name):
-        person = self.person(name)
-        self.settle()
-        if person.jid is None and not person.gone():
-            person.inbox += [infoset.parse(text) for text in person.socket.ping()]
+        person = self.settled(name)
         if person.inbox:
             raise Failure("expected nothing, and there came\n    " +
                           "\n    ".join(self.plain(infoset.show(have)) for have in person.inbox))
 
     def ignores(self, _line, name):
-        self.settle()
-        self.person(name).inbox.clear()
+        self.settled(name).inbox.clear()
 
     def disconnects(self, _line, name):
         self.person(name).end()
@@ -404,20 +392,30 @@ class Stage:
     def settle(self):
         """Returns when everything that follows from what was sent so far has arrived.
 
-        Each connection asks the home of each account, and of one that does not exist, for something that is always
-        refused: the answer cannot overtake what the same connection sent before. The account that does not exist must
-        be looked for in the store, so what was stored before has been confirmed. What these stanzas set off at another
+        Each connection asks the home of each account, of each address that the play has written to, and of an account
+        that does not exist, for something that is always refused: the answer cannot overtake what the same connection
+        sent before. The account that does not exist must be looked for in the store, so what was stored before has
+        been confirmed. What these stanzas set off at another
         account's home is behind them after the first round, and its consequences after the second. The last round
         fetches what is on its way to each connection.
         """
         bound = [person for person in self.people.values() if person.jid and not person.gone()]
-        homes = [self.account(user) for user in self.users] + [f"nobody{self.suffix}@{DOMAIN}"]
+        accounts = {self.account(user) for user in self.users}
+        homes = [*accounts, *(self.strangers - accounts), f"nobody{self.suffix}@{DOMAIN}"]
         try:
             for _ in range(2):
                 self.ask_all(bound, homes)
             self.ask_all(bound, [DOMAIN])
         except Gone:
             pass  # told by what the play expects of that connection
+
+    def settled(self, name):
+        """That person, with all that has come in the inbox; one without a resource can only ping the WebSocket."""
+        person = self.person(name)
+        self.settle()
+        if person.jid is None and not person.gone():
+            person.inbox += [infoset.parse(text) for text in person.socket.ping()]
+        return person
 
     def ask_all(self, people, addresses):
         pending = [(person, {person.request(f"<iq type='get' to='{address}'><fence xmlns='urn:example:fence'/></iq>")
