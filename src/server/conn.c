@@ -93,6 +93,12 @@ static bool wants_input(const struct conn *c)
     return c->holds == 0 && c->blocked_until_ms == 0 && !output_over_mark(c);
 }
 
+/* TLS reads ahead: input waits inside of it that no poll will ever report. */
+static bool read_ahead(const struct conn *c)
+{
+    return c->phase != CONN_TLS && wants_input(c) && jb__sock_pending(&c->sock);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void update_poll(struct conn *c)
@@ -101,12 +107,16 @@ static void update_poll(struct conn *c)
 
     if (c->phase == CONN_CLOSED || c->moving)
         return;
-    if (c->phase == CONN_TLS)
+    if (c->phase == CONN_TLS) {
         events = c->sock.want == JB__WANT_WRITE ? UV_WRITABLE : UV_READABLE;
-    else if (c->phase == CONN_LINGER)
+    } else if (c->phase == CONN_LINGER) {
         events = UV_READABLE;
-    else
-        events = (wants_input(c) ? UV_READABLE : 0) | (c->write_blocked ? UV_WRITABLE : 0);
+    } else {
+        events = wants_input(c) ? UV_READABLE : 0;
+        /* A socket is nearly always writable: that brings us back at once, after the others. */
+        if (c->write_blocked || read_ahead(c))
+            events |= UV_WRITABLE;
+    }
     if (events == c->polled)
         return;
     c->polled = (uint8_t)events;
@@ -529,7 +539,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     } else {
         if (events & UV_WRITABLE)
             conn_flush(c);
-        if (c->phase != CONN_CLOSED && (events & UV_READABLE))
+        if (c->phase != CONN_CLOSED && ((events & UV_READABLE) || read_ahead(c)))
             conn_on_readable(c);
     }
     if (c->phase != CONN_CLOSED) {
