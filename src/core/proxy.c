@@ -196,6 +196,21 @@ enum jb__proxy_step jb__proxy_parse(struct jb_str in, struct jb__proxy_header *o
     return refuse(out, "the connection does not begin with a PROXY header");
 }
 
+size_t jb__proxy_wants(struct jb_str in)
+{
+    enum { V1_LEAST = sizeof "PROXY UNKNOWN\r\n" - 1 };
+
+    /* The shortest of either version; then version 1 ends nobody knows where. */
+    if (in.n < V1_LEAST)
+        return V1_LEAST - in.n;
+    if (in.p[0] == 'P')
+        return 1;
+    if (in.n < V2_FIXED_BYTES)
+        return V2_FIXED_BYTES - in.n;
+    size_t whole = V2_FIXED_BYTES + (size_t)read_u16((const unsigned char *)in.p + 14);
+    return in.n < whole ? whole - in.n : 1;
+}
+
 /* ---- headers ---- */
 
 bool jb__proxy_address(struct jb_str text, struct jb__proxy_address *out)

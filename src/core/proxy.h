@@ -35,6 +35,10 @@ struct jb__proxy_header {
 /* Looks at everything that arrived so far.  Nothing is remembered between calls: the header is at
  * most 536 bytes.  It fails at the first byte that no header can hold at its place. */
 enum jb__proxy_step jb__proxy_parse(struct jb_str in, struct jb__proxy_header *out);
+/* After JB__PROXY_MORE (or before anything arrived): how many bytes belong to the header for
+ * certain and may be read next.  Who reads no more than that leaves what follows in the socket,
+ * where TLS expects it. */
+size_t jb__proxy_wants(struct jb_str in);
 
 /* Reads an address as the headers carry it: "192.0.2.1", "192.0.2.1:80", "2001:db8::1",
  * "[2001:db8::1]:80".  False for anything else ("unknown", "_hidden", zones). */

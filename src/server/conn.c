@@ -372,8 +372,8 @@ void conn_set_address(struct conn *c, const struct jb__addr *is)
     gate_ask(c->reactor, &was, is, on_readdressed, conn_ref(c));
 }
 
-/* The header must come first and in one piece with nothing of TLS in between, so it is read here,
- * byte-exact, before anything else touches the socket. */
+/* The header comes before anything of TLS, perhaps in one packet with it; it is read to the byte,
+ * so that TLS finds its own in the socket. */
 static void proxy_input(struct conn *c, char *p, size_t n)
 {
     struct jb__proxy_header header;
@@ -485,7 +485,7 @@ static void conn_on_readable(struct conn *c)
             conn_close(c, NULL);
     }
     for (int i = 0; i < READS_A_TURN && c->phase != CONN_CLOSED && wants_input(c); i++) {
-        size_t size = c->phase == CONN_PROXY ? JB__PROXY_V2_BYTES : read_size(c);
+        size_t size = c->phase == CONN_PROXY ? jb__proxy_wants(jb__buf_str(&c->in)) : read_size(c);
         ssize_t n = jb__sock_read(&c->sock, r->in, size);
         if (n == JB_EAGAIN)
             return;
@@ -505,7 +505,7 @@ static void conn_on_readable(struct conn *c)
             dispatch_input(c, r->in, (size_t)n);
         if (c->phase != CONN_PROXY && c->phase != CONN_HTTP)
             take_waiting(c); /* these two keep what they wait for there themselves */
-        if ((size_t)n < size && !jb__sock_pending(&c->sock))
+        if (c->phase == CONN_TLS || ((size_t)n < size && !jb__sock_pending(&c->sock)))
             return;
     }
 }

@@ -315,10 +315,59 @@ static void cannot_be_forged(void **state)
     }
 }
 
+/* Reads no more than jb__proxy_wants() says; returns how much of `text` that took. */
+static size_t read_exactly(struct jb_str text, enum jb__proxy_step expected)
+{
+    struct jb__proxy_header h;
+    enum jb__proxy_step step = JB__PROXY_MORE;
+    size_t n = 0;
+
+    while (step == JB__PROXY_MORE) {
+        size_t wants = jb__proxy_wants(jb_str(text.p, n));
+        assert_in_range(wants, 1, text.n - n);
+        n += wants;
+        struct jb_str held = exact_copy(text, n);
+        step = jb__proxy_parse(held, &h);
+        free((void *)(uintptr_t)held.p);
+    }
+    assert_int_equal(step, expected);
+    return n;
+}
+
+/* What follows the header stays unread: it belongs to TLS. */
+static void wants_nothing_behind_the_header(void **state)
+{
+    static const char hello[] = "\x16\x03\x01\x02 and so on, for longer than any header is";
+    static const struct jb_str headers[] = {
+        JB_STR_INIT("PROXY UNKNOWN\r\n"),
+        JB_STR_INIT("PROXY UNKNOWN any thing\r\n"),
+        JB_STR_INIT("PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"),
+        JB_STR_INIT("PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n"),
+        JB_STR_INIT("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+        JB_STR_INIT("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\7\xdc\4\1\xbb"),
+        JB_STR_INIT("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x11\xc0\0\2\1\xc6\x33\x64\7\xdc\4\1\xbb"
+                    "\4\0\2\0\0"),
+    };
+    char text[256];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+        memcpy(text, headers[i].p, headers[i].n);
+        memcpy(text + headers[i].n, hello, sizeof hello);
+        assert_int_equal(read_exactly(jb_str(text, headers[i].n + sizeof hello), JB__PROXY_DONE),
+                         headers[i].n);
+    }
+    read_exactly(JB_STR("GET / HTTP/1.1\r\nHost: a\r\n"), JB__PROXY_FAULT);
+    read_exactly(JB_STR("PROXY TCP4 192.0.2.1 198.51.100.7 56324 443 and more\r\n"),
+                 JB__PROXY_FAULT);
+    read_exactly(JB_STR("\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff and more"), JB__PROXY_FAULT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_version_1),
+        cmocka_unit_test(wants_nothing_behind_the_header),
         cmocka_unit_test(refuses_malformed_version_1),
         cmocka_unit_test(bounds_version_1),
         cmocka_unit_test(reads_version_2),
