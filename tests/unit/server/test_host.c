@@ -70,6 +70,23 @@ static void test_find(void **state)
     conf_unref(c);
 }
 
+/* Towards DNS, TLS and HTTP a host has another name. */
+static void test_ascii_name(void **state)
+{
+    struct conf *c = load("host \"b\xc3\xbc"
+                          "cher.example\" { }\nhost \"a.example\" { }\n");
+
+    (void)state;
+    assert_str_equal(c->hosts[0].ascii, "xn--bcher-kva.example");
+    assert_int_equal(c->hosts[0].ascii.p[c->hosts[0].ascii.n], 0);
+    assert_ptr_equal(conf_find_host(c, JB_STR("b\xc3\xbc"
+                                              "cher.example")),
+                     &c->hosts[0]);
+    assert_null(conf_find_host(c, c->hosts[0].ascii));
+    assert_str_equal(c->hosts[1].ascii, "a.example");
+    conf_unref(c);
+}
+
 static void test_enabled(void **state)
 {
     static const bool wanted[3][3] = { { true, false, true },
@@ -127,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_ascii_name),
         cmocka_unit_test(test_enabled),
         cmocka_unit_test(test_limits_in_force),
         cmocka_unit_test(test_defaults_serve_a_host),
