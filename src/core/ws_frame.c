@@ -20,7 +20,6 @@ void jb_ws_set_limits(struct jb_ws *ws, uint32_t message_limit, uint32_t fragmen
 {
     ws->message_limit = message_limit;
     ws->fragment_limit = fragment_limit;
-    ws->message.max = message_limit;
 }
 
 bool jb_ws_code_allowed(unsigned code)
@@ -155,11 +154,12 @@ static bool begin_data(struct jb_ws *ws, struct jb_ws_event *ev)
         ws->compressed = ws->head[0] & RSV1;
         ws->utf8 = JB__UTF8_OK;
         ws->fragments = 0;
+        ws->message.max = ws->message_limit;
     }
     if (++ws->fragments > ws->fragment_limit)
         return over(ws, ev, JB_LIMIT_ws_fragments, "too many fragments in one message");
     /* A compressed frame longer than the message may be can still be valid, but nobody sends it. */
-    if (ws->frame_left > ws->message_limit - ws->message.n)
+    if (ws->frame_left > ws->message.max - ws->message.n)
         return over(ws, ev, JB_LIMIT_stanza_bytes, "the message is over the size limit");
     return false;
 }

@@ -49,7 +49,7 @@ struct jb_ws {
     const struct jb_ws_inflater *inflate; /* NULL: RSV1 is an error */
     struct jb__buf message;  /* the message being collected; no memory while there is none */
     uint64_t frame_left;     /* payload bytes of the current frame still to come */
-    uint32_t message_limit;  /* bytes of a message */
+    uint32_t message_limit;  /* bytes of the next message; of the current one: message.max */
     uint32_t fragment_limit; /* frames of a message */
     uint32_t fragments;      /* frames of the current message so far */
     uint16_t fail_code;      /* enum jb_ws_code once failed; nothing is decoded after that */
@@ -92,7 +92,7 @@ struct jb_ws_event {
 
 void jb_ws_init(struct jb_ws *ws, enum jb_role role, const struct jb_allocator *alloc);
 void jb_ws_deinit(struct jb_ws *ws);
-/* Takes effect with the next message.  0 < message_limit. */
+/* 0 < message_limit; a message in progress keeps the limit it began with. */
 void jb_ws_set_limits(struct jb_ws *ws, uint32_t message_limit, uint32_t fragment_limit);
 
 /* Takes input at *p (moved forward, *n shrinks) until something is to be told or nothing is left.
