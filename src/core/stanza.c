@@ -52,13 +52,6 @@ static int read_address(struct jb_str text, struct jb__arena *arena, struct jb_j
     return rc == JB_ENOMEM ? rc : 0;
 }
 
-/* The value of one attribute as it is meant. */
-static int take_value(struct jb_str raw, struct jb__arena *arena, struct jb_str *value)
-{
-    *value = raw.n && memchr(raw.p, '&', raw.n) ? jb_xml_unescape(raw, arena) : raw;
-    return raw.n && !value->p ? JB_ENOMEM : 0;
-}
-
 static int read_attr(struct jb_str name, struct jb_str value, struct jb__arena *arena,
                      struct jb_stanza_head *h)
 {
@@ -86,9 +79,8 @@ int jb_stanza_read_head(const struct jb_doc *doc, struct jb__arena *arena,
         if (++head->kind > JB_IQ)
             return JB_EINVAL;
     for (uint32_t at = 0; jb_node_attr_next(doc, 0, &at, &name, &value);) {
-        int rc = take_value(value, arena, &value);
-        if (rc == 0)
-            rc = read_attr(name, value, arena, head);
+        value = jb_xml_attr_value(value, arena);
+        int rc = value.p ? read_attr(name, value, arena, head) : JB_ENOMEM;
         if (rc != 0)
             return rc;
     }

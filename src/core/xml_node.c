@@ -107,6 +107,12 @@ static struct jb_str normalise_value(struct jb_str raw, struct jb__arena *arena)
     return jb_str(out, n);
 }
 
+struct jb_str jb_xml_attr_value(struct jb_str raw, struct jb__arena *arena)
+{
+    raw = normalise_value(raw, arena);
+    return raw.n && memchr(raw.p, '&', raw.n) ? jb_xml_unescape(raw, arena) : raw;
+}
+
 struct jb_str jb_node_attr(const struct jb_doc *doc, uint16_t node, const char *name,
                            struct jb__arena *arena)
 {
@@ -114,8 +120,7 @@ struct jb_str jb_node_attr(const struct jb_doc *doc, uint16_t node, const char *
 
     if (!jb_node_attr_raw(doc, node, name, &raw))
         return JB_STR_NONE;
-    raw = normalise_value(raw, arena);
-    return raw.n && memchr(raw.p, '&', raw.n) ? jb_xml_unescape(raw, arena) : raw;
+    return jb_xml_attr_value(raw, arena);
 }
 
 struct jb_str jb_xml_unescape(struct jb_str raw, struct jb__arena *arena)

@@ -91,6 +91,9 @@ struct jb_str jb_node_text(const struct jb_doc *doc, uint16_t node, struct jb__a
 bool jb_node_attr_next(const struct jb_doc *doc, uint16_t node, uint32_t *at, struct jb_str *name,
                        struct jb_str *raw);
 
+/* What a raw attribute value means: references replaced, literal tabs and line ends made spaces
+ * (XML 1.0 section 3.3.3).  Out of memory: p NULL. */
+struct jb_str jb_xml_attr_value(struct jb_str raw, struct jb__arena *arena);
 /* Replaces references and CDATA in verified text; see jb_node_text for where the result is. */
 struct jb_str jb_xml_unescape(struct jb_str raw, struct jb__arena *arena);
 
