@@ -261,6 +261,21 @@ static const struct jb_xml_bounds seal_bounds = {
     .depth = 256, .attributes = 64, .namespaces = 256, .elements = 65535, .name_bytes = 1024
 };
 
+/* How a character is written once its section is open text.  At a seam, where a section began or
+ * ended, two pieces of text meet: no "]]>" and no CR LF may come together there. */
+static const struct jb_str *opened_reference(char c, bool in_section, bool at_seam)
+{
+    static const struct jb_str bracket = JB_STR_INIT("&#93;"), line_feed = JB_STR_INIT("&#10;");
+
+    if (at_seam && c == '\n')
+        return &line_feed;
+    if (in_section)
+        return reference_of(c);
+    if (at_seam && c == ']')
+        return &bracket;
+    return at_seam && c == '>' ? reference_of(c) : NULL;
+}
+
 /* A CDATA section means the same as escaped text; relayed it would be one more thing that every
  * receiver has to get right.  Nothing but the sections changes. */
 static struct jb_str without_cdata(struct jb_str text, struct jb__arena *arena)
@@ -268,19 +283,22 @@ static struct jb_str without_cdata(struct jb_str text, struct jb__arena *arena)
     static const struct jb_str open = JB_STR_INIT("<![CDATA["), close = JB_STR_INIT("]]>");
     char *out = jb__arena_alloc(arena, text.n * REFERENCE_BYTES);
     char *p = out;
-    bool in_cdata = false;
+    bool in_section = false;
+    bool at_seam = false;
 
     if (!out)
         return JB_STR_NONE;
     for (size_t i = 0; i < text.n;) {
         struct jb_str rest = jb_str_from(text, i);
-        if (jb_str_starts(rest, in_cdata ? close : open)) {
-            i += in_cdata ? close.n : open.n;
-            in_cdata = !in_cdata;
+        if (jb_str_starts(rest, in_section ? close : open)) {
+            i += in_section ? close.n : open.n;
+            in_section = !in_section;
+            at_seam = true;
             continue;
         }
-        const struct jb_str *reference = in_cdata ? reference_of(text.p[i]) : NULL;
+        const struct jb_str *reference = opened_reference(text.p[i], in_section, at_seam);
         p = put(p, reference ? *reference : jb_str(text.p + i, 1));
+        at_seam = false;
         i++;
     }
     return jb_str(out, (size_t)(p - out));
