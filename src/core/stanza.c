@@ -255,10 +255,10 @@ static struct jb_stanza *make_block(const struct jb_doc *doc, const struct jb_st
     return s;
 }
 
-/* Text of ours obeys these anyway: what came in was within the configured bounds, and the stamps
- * the server adds are small. */
+/* Text of ours obeys these anyway: what came in was within the configured bounds, the stamps the
+ * server adds are small, and the root may have got a `from` and a `to`. */
 static const struct jb_xml_bounds seal_bounds = {
-    .depth = 256, .attributes = 64, .namespaces = 256, .elements = 65535, .name_bytes = 1024
+    .depth = 256, .attributes = 66, .namespaces = 256, .elements = 65535, .name_bytes = 1024
 };
 
 /* How a character is written once its section is open text.  At a seam, where a section began or

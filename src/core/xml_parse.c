@@ -4,7 +4,8 @@
 #include "base/assert.h"
 #include "core/xml_char.h"
 
-enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 64, NAMESPACES_MOST = 256, NODES_START = 16 };
+/* As in limits.h; sealing adds two attributes. */
+enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 66, NAMESPACES_MOST = 256, NODES_START = 16 };
 
 struct attr {
     struct jb_str name;  /* with prefix */
