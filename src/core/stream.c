@@ -363,6 +363,8 @@ void jb_stream_abort(struct jb_stream *s, enum jb_ws_code code, const char *word
     s->ws_close_seen = true; /* theirs will not be read any more */
     s->ws_close_queued = false;
     jb_stream_close_ws(s, code, words);
+    if (s->ws_close_sent)
+        s->state = JB_STREAM_STATE_CLOSED;
 }
 
 void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)
