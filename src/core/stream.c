@@ -270,14 +270,20 @@ void jb_stream_next(struct jb_stream *s, struct jb__arena *arena, struct jb_stre
 
 /* ---- what the owner says ---- */
 
+/* What is queued behind our farewell would never be sent. */
+static bool is_ending(const struct jb_stream *s)
+{
+    return s->state >= JB_STREAM_STATE_CLOSING;
+}
+
 int jb_stream_send_raw(struct jb_stream *s, struct jb_str xml)
 {
-    return s->ws_close_queued || s->close_sent ? 0 : jb_sendq_push_raw(&s->out, xml);
+    return is_ending(s) ? 0 : jb_sendq_push_raw(&s->out, xml);
 }
 
 int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza, const struct jb_wrap *wrap)
 {
-    return s->ws_close_queued || s->close_sent ? 0 : jb_sendq_push(&s->out, stanza, wrap);
+    return is_ending(s) ? 0 : jb_sendq_push(&s->out, stanza, wrap);
 }
 
 /* Text of at most a few hundred bytes that the stream makes itself. */
@@ -312,6 +318,8 @@ int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to, st
 {
     struct small_text t;
 
+    if (is_ending(s))
+        return 0;
     small_begin(&t, s);
     jb_xml_open(&t.x, "open", JB_NS_FRAMING);
     write_opt(&t.x, "from", from);
@@ -398,7 +406,7 @@ void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char 
     struct small_text t;
     int rc = 0;
 
-    if (s->state >= JB_STREAM_STATE_CLOSING)
+    if (is_ending(s))
         return;
     if (!s->open_sent)
         rc = open_to_fail(s);
@@ -498,6 +506,8 @@ static size_t put_frame(struct jb_stream *s, const struct jb_sendq_item *item, c
 
 size_t jb_stream_render_bytes(const struct jb_stream *s)
 {
+    if (s->ws_close_sent)
+        return 0; /* a ping that came after it is not answered */
     if (s->out.unsent)
         return JB_WS_HEAD_BYTES + (size_t)jb_sendq_item_bytes(s->out.unsent);
     return s->pong_due || s->ping_due || s->ws_close_queued ? CONTROL_MOST : 0;

@@ -123,12 +123,14 @@ size_t jb_stream_render_bytes(const struct jb_stream *s);
 
 /* ---- what the owner says ---- */
 
+/* Nothing is queued any more once the stream is closing: the next three then return 0. */
+
 /* Queues our <open/>; from, to, id may be empty. */
 JB_NODISCARD int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to,
                                 struct jb_str id);
 /* Queues a first-level element that is no stanza (features, SASL, ...). */
 JB_NODISCARD int jb_stream_send_raw(struct jb_stream *s, struct jb_str xml);
-/* Queues a stanza; nothing happens once the stream is closing. */
+/* Queues a stanza. */
 JB_NODISCARD int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza,
                                 const struct jb_wrap *wrap);
 /* Authentication succeeded: a restart is awaited, the larger limits hold. */

@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: MIT */
+/* A scripted client against the server's stream.  What goes in is text; what comes out is compared
+ * frame by frame: `[text]` for a message, `ping`, `pong 'p'`, `close 1000 'words'`. */
+#include "xml_kit.h"
+
+#include "core/stream.h"
+#include "failing_alloc.h"
+#include "ws_kit.h"
+
+#include <stdio.h>
+
+#define FRAMING "xmlns='urn:ietf:params:xml:ns:xmpp-framing'"
+#define OPEN    "<open " FRAMING " to='b' version='1.0'/>"
+#define CLOSE   "<close " FRAMING "/>"
+#define AUTH    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>"
+#define IQ      "<iq xmlns='jabber:client' type='set' id='1'><a xmlns='b'/></iq>"
+#define MESSAGE "<message xmlns='jabber:client'><body>hi</body></message>"
+/* What the stream says. */
+#define OUR_OPEN      "[<open " FRAMING " from='b' id='i' xml:lang='en' version='1.0'/>] "
+#define NAMELESS_OPEN "[<open " FRAMING " xml:lang='en' version='1.0'/>] "
+#define ERROR(name, words)                                                                        \
+    "[<stream:error xmlns:stream='http://etherx.jabber.org/streams'><" name                       \
+    " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text "                                        \
+    "xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>" words "</text></stream:error>] " \
+    "[" CLOSE "] close 1000 '' "
+
+struct play {
+    struct jb_stream_config config;
+    struct jb_stream s;
+    struct prng random;
+    enum arrival how;
+    size_t room;       /* for one rendering; 0: plenty */
+    char events[2048]; /* what next() told since the last look */
+    char said[8192];   /* what was rendered since the last look */
+};
+
+static struct play play;
+
+static void begin(enum jb_stream_state state)
+{
+    play = (struct play){ .config.limits = jb_limits_default, .random = { 11 } };
+    jb_stream_init(&play.s, &play.config, &jb_allocator_libc);
+    if (state == JB_STREAM_STATE_START)
+        return;
+    play.s.state = JB_STREAM_STATE_OPEN;
+    play.s.open_sent = true;
+    if (state == JB_STREAM_STATE_OPEN)
+        return;
+    jb_stream_authenticated(&play.s);
+    if (state == JB_STREAM_STATE_AUTHED)
+        return;
+    play.s.state = JB_STREAM_STATE_BINDING;
+    if (state == JB_STREAM_STATE_BOUND)
+        jb_stream_bound(&play.s);
+}
+
+static void end(void)
+{
+    jb_stream_deinit(&play.s);
+}
+
+static void note(char *line, size_t cap, const char *format, ...)
+{
+    size_t n = strlen(line);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line + n, cap - n, format, args);
+    va_end(args);
+}
+
+static void note_event(const struct jb_stream_event *ev)
+{
+    static const char *const names[] = { "",      "open",  "sasl",  "stanza", "element",
+                                         "close", "fault", "alive", "done" };
+
+    note(play.events, sizeof play.events, "%s", names[ev->kind]);
+    if (ev->kind == JB_STREAM_EVENT_FAULT && ev->error)
+        note(play.events, sizeof play.events, " %s", jb_stream_error_name(ev->error));
+    if (ev->kind == JB_STREAM_EVENT_FAULT || ev->kind == JB_STREAM_EVENT_CLOSE ||
+        ev->kind == JB_STREAM_EVENT_DONE)
+        note(play.events, sizeof play.events, " %u", ev->ws_code);
+    if (ev->kind == JB_STREAM_EVENT_OPEN)
+        note(play.events, sizeof play.events, " %.*s", JB_STR_ARG(ev->to));
+    note(play.events, sizeof play.events, "; ");
+}
+
+static void feed(struct wire *w)
+{
+    struct jb_stream_event ev;
+
+    for (size_t had = 0; had < w->n;) {
+        size_t total = next_total(play.how, &play.random, had, w->n);
+        struct jb_str piece = exact_copy(jb_str(w->p + had, w->n - had), total - had);
+        jb_stream_feed(&play.s, (char *)(uintptr_t)piece.p, piece.n);
+        while (jb_stream_next(&play.s, &arena, &ev), ev.kind != JB_STREAM_EVENT_NONE)
+            note_event(&ev);
+        free((void *)(uintptr_t)piece.p);
+        had = total;
+    }
+    wire_free(w);
+}
+
+static void hear_frame(unsigned first, struct jb_str data)
+{
+    struct wire w = { 0 };
+
+    wire_frame(&w, JB_ROLE_CLIENT, first, data);
+    feed(&w);
+}
+
+static void hear(const char *text)
+{
+    hear_frame(0x81, jb_strz(text));
+}
+
+/* What was told since last time. */
+static void expect_events(const char *wanted)
+{
+    assert_string_equal(play.events, wanted);
+    play.events[0] = '\0';
+}
+
+static void note_said(struct jb_ws *client, char *p, size_t n)
+{
+    struct jb_ws_event ev;
+
+    while (jb_ws_next(client, &p, &n, &ev), ev.kind != JB_WS_EVENT_NONE) {
+        struct jb_str data = jb_str(ev.data, ev.bytes);
+        assert_int_not_equal(ev.kind, JB_WS_EVENT_FAIL);
+        if (ev.kind == JB_WS_EVENT_MESSAGE)
+            note(play.said, sizeof play.said, "[%.*s] ", JB_STR_ARG(data));
+        else if (ev.kind == JB_WS_EVENT_CLOSE)
+            note(play.said, sizeof play.said, "close %u '%.*s' ", ev.code, JB_STR_ARG(data));
+        else if (ev.kind == JB_WS_EVENT_PONG)
+            note(play.said, sizeof play.said, "pong '%.*s' ", JB_STR_ARG(data));
+        else
+            note(play.said, sizeof play.said, "ping ");
+    }
+}
+
+/* All that there is to say, rendered until there is no more. */
+static void expect_said(const char *wanted)
+{
+    struct jb_ws client;
+    size_t need;
+
+    jb_ws_init(&client, JB_ROLE_CLIENT, &jb_allocator_libc);
+    jb_ws_set_limits(&client, sizeof play.said, 1);
+    while ((need = jb_stream_render_bytes(&play.s)) > 0) {
+        size_t cap = play.room ? need + play.room - 1 : sizeof play.said;
+        char *out = malloc(cap);
+        size_t n = jb_stream_render(&play.s, out, cap);
+        assert_true(n > 0 && n <= cap);
+        note_said(&client, out, n);
+        free(out);
+    }
+    assert_int_equal(jb_stream_render(&play.s, play.said, 0), 0);
+    assert_string_equal(play.said, wanted);
+    play.said[0] = '\0';
+    jb_ws_deinit(&client);
+}
+
+static void answer_open(void)
+{
+    assert_int_equal(jb_stream_open(&play.s, JB_STR("b"), JB_STR_NONE, JB_STR("i")), 0);
+}
+
+static void negotiates(void **state)
+{
+    (void)state;
+
+    for (int run = 0; run < ARRIVALS + 5; run++) {
+        begin(JB_STREAM_STATE_START);
+        play.how = run < ARRIVALS ? (enum arrival)run : RANDOM;
+        hear(OPEN);
+        expect_events("open b; ");
+        answer_open();
+        assert_int_equal(jb_stream_send_raw(&play.s, JB_STR("<f/>")), 0);
+        expect_said(OUR_OPEN "[<f/>] ");
+        hear(AUTH);
+        hear(IQ);
+        expect_events("sasl; stanza; ");
+        jb_stream_authenticated(&play.s);
+        assert_int_equal(play.s.state, JB_STREAM_STATE_AUTHED);
+        hear(OPEN);
+        expect_events("open b; ");
+        answer_open();
+        expect_said(OUR_OPEN);
+        hear(IQ);
+        hear("<a xmlns='b'/>");
+        expect_events("stanza; element; ");
+        assert_int_equal(play.s.received, 0);
+        jb_stream_bound(&play.s);
+        hear(MESSAGE);
+        hear(IQ);
+        hear("<a xmlns='b'/>");
+        expect_events("stanza; stanza; element; ");
+        assert_int_equal(play.s.received, 2);
+        end();
+    }
+}
+
+struct fault_row {
+    enum jb_stream_state state;
+    const char *text, *error, *words;
+};
+
+static void check_faults(const struct fault_row *rows, size_t count)
+{
+    char events[256], said[1024];
+
+    for (size_t i = 0; i < count; i++) {
+        bool opened = rows[i].state != JB_STREAM_STATE_START;
+        begin(rows[i].state);
+        hear(rows[i].text);
+        snprintf(events, sizeof events, "fault %s 1000; ", rows[i].error);
+        expect_events(events);
+        /* RFC 7395 section 3.3.1: an error before <open/> needs ours first. */
+        snprintf(said, sizeof said, "%s" ERROR("%s", "%s"), opened ? "" : NAMELESS_OPEN,
+                 rows[i].error, rows[i].words);
+        hear(MESSAGE); /* not heard any more */
+        expect_events("");
+        expect_said(said);
+        assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSING);
+        hear_frame(0x88, JB_STR("\x03\xe8"));
+        expect_events("done 1000; ");
+        assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+        end();
+    }
+}
+
+#define EARLY "a stanza before authentication and resource binding"
+
+/* In text an apostrophe stays. */
+#define FIRST_WORDS \
+    "the first element must be &lt;open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/&gt;"
+
+static void refuses_what_the_state_does_not_allow(void **state)
+{
+    static const struct fault_row rows[] = {
+        { JB_STREAM_STATE_START, MESSAGE, "not-authorized", FIRST_WORDS },
+        { JB_STREAM_STATE_START, AUTH, "not-authorized", FIRST_WORDS },
+        { JB_STREAM_STATE_START, "<stream xmlns='http://etherx.jabber.org/streams'/>",
+          "invalid-namespace", FIRST_WORDS },
+        { JB_STREAM_STATE_AUTHED, IQ, "not-authorized", FIRST_WORDS },
+        { JB_STREAM_STATE_AUTHED, AUTH, "not-authorized", FIRST_WORDS },
+        { JB_STREAM_STATE_OPEN, OPEN, "conflict", "the stream is open already" },
+        { JB_STREAM_STATE_BINDING, OPEN, "conflict", "the stream is open already" },
+        { JB_STREAM_STATE_BOUND, OPEN, "conflict", "the stream is open already" },
+        { JB_STREAM_STATE_OPEN, MESSAGE, "not-authorized", EARLY },
+        { JB_STREAM_STATE_OPEN, "<presence xmlns='jabber:client'/>", "not-authorized", EARLY },
+        { JB_STREAM_STATE_BINDING, MESSAGE, "not-authorized", EARLY },
+        { JB_STREAM_STATE_BINDING, "<presence xmlns='jabber:client'/>", "not-authorized", EARLY },
+        { JB_STREAM_STATE_BINDING, AUTH, "policy-violation", "authenticated already" },
+        { JB_STREAM_STATE_BOUND, AUTH, "policy-violation", "authenticated already" },
+        { JB_STREAM_STATE_BOUND, "<foo xmlns='jabber:client'/>", "unsupported-stanza-type",
+          "neither message, presence nor iq" },
+        { JB_STREAM_STATE_BOUND, "<foo " FRAMING "/>", "unsupported-stanza-type",
+          "neither open nor close" },
+        { JB_STREAM_STATE_START, "<foo " FRAMING "/>", "unsupported-stanza-type",
+          "neither open nor close" },
+        { JB_STREAM_STATE_BOUND, "<message/>", "invalid-namespace",
+          "an element without a namespace; each frame declares its own" },
+        { JB_STREAM_STATE_START, "<open " FRAMING "/>", "unsupported-version",
+          "version='1.0' is needed" },
+        { JB_STREAM_STATE_AUTHED, "<open " FRAMING " version='0.9'/>", "unsupported-version",
+          "version='1.0' is needed" },
+    };
+    (void)state;
+
+    /* A restarted stream that is refused at its <open/> needs our <open/> too. */
+    check_faults(rows, COUNT(rows) - 1);
+    begin(JB_STREAM_STATE_AUTHED);
+    hear(rows[COUNT(rows) - 1].text);
+    expect_events("fault unsupported-version 1000; ");
+    expect_said(NAMELESS_OPEN ERROR("unsupported-version", "version='1.0' is needed"));
+    end();
+}
+
+static void refuses_bad_xml(void **state)
+{
+    static const char restricted[] =
+        "DTDs, comments, processing instructions and entities are not allowed";
+    static const struct fault_row rows[] = {
+        { JB_STREAM_STATE_BOUND, "<!DOCTYPE a><a/>", "restricted-xml", restricted },
+        { JB_STREAM_STATE_START, "<!-- a --><a/>", "restricted-xml", restricted },
+        { JB_STREAM_STATE_OPEN, "<a>&b;</a>", "restricted-xml", restricted },
+        { JB_STREAM_STATE_START, "<a></b>", "not-well-formed", "the XML is not well-formed" },
+        { JB_STREAM_STATE_BOUND, "<a>&#0;</a>", "not-well-formed", "the XML is not well-formed" },
+        { JB_STREAM_STATE_BOUND, "<a/><b/>", "bad-format", "a message is exactly one element" },
+        { JB_STREAM_STATE_BOUND, "<a>", "bad-format", "a message is exactly one element" },
+        { JB_STREAM_STATE_BOUND, "hello", "bad-format", "a message is exactly one element" },
+        { JB_STREAM_STATE_OPEN, "<a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></a>",
+          "policy-violation",
+          "too deep, too many elements, attributes or namespaces, or too long a name" },
+    };
+    (void)state;
+
+    check_faults(rows, COUNT(rows));
+}
+
+static void white_space_is_a_sign_of_life(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    hear(" ");
+    hear("\r\n\t ");
+    hear("");
+    expect_events("alive; alive; alive; ");
+    expect_said("");
+    play.config.rfc7395_strict = true;
+    hear(" ");
+    expect_events("fault bad-format 1000; ");
+    end();
+}
+
+static void too_much_talk_before_authentication(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_OPEN);
+    for (uint32_t i = 0; i < play.config.limits.preauth_elements; i++)
+        hear("<a xmlns='b'/>");
+    play.events[0] = '\0';
+    hear("<a xmlns='b'/>");
+    expect_events("fault policy-violation 1000; ");
+    end();
+}
+
+/* RFC 7395 section 3.6: who closes first closes the WebSocket too. */
+static void closes_in_every_order(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND); /* they close, by the book */
+    hear(CLOSE);
+    expect_events("close 0; ");
+    expect_said("[" CLOSE "] ");
+    hear(MESSAGE); /* nothing counts behind their <close/> */
+    hear(" ");
+    expect_events("");
+    hear_frame(0x88, JB_STR("\x03\xe8"));
+    expect_events("close 1000; ");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSING);
+    expect_said("close 1000 '' ");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    end();
+
+    begin(JB_STREAM_STATE_BOUND); /* we close, by the book */
+    jb_stream_close(&play.s, JB_STR("wss://x/?a&b"));
+    expect_said("[<close " FRAMING " see-other-uri='wss://x/?a&amp;b'/>] ");
+    hear(MESSAGE);
+    hear("<a>");
+    expect_events("");
+    hear(CLOSE);
+    expect_events("close 0; ");
+    expect_said("close 1000 '' ");
+    hear_frame(0x88, JB_STR("\x03\xe8"));
+    expect_events("done 1000; ");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    end();
+
+    begin(JB_STREAM_STATE_BOUND); /* both at once */
+    jb_stream_close(&play.s, JB_STR_NONE);
+    hear(CLOSE);
+    expect_said("[" CLOSE "] close 1000 '' ");
+    end();
+
+    begin(JB_STREAM_STATE_BOUND); /* the WebSocket alone, with and without a code */
+    hear_frame(0x88, JB_STR("\x0b\xb8"
+                            "bye"));
+    expect_events("close 3000; ");
+    expect_said("close 3000 '' ");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    end();
+    begin(JB_STREAM_STATE_START);
+    hear_frame(0x88, JB_STR(""));
+    expect_events("close 1005; ");
+    expect_said("close 1000 '' ");
+    end();
+
+    begin(JB_STREAM_STATE_BOUND); /* ours crosses theirs */
+    jb_stream_close_ws(&play.s, JB_WS_GOING_AWAY, "restart");
+    jb_stream_close_ws(&play.s, JB_WS_NORMAL, "too late");
+    hear_frame(0x88, JB_STR("\x03\xe8"));
+    expect_events("close 1000; ");
+    expect_said("close 1001 'restart' ");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    end();
+}
+
+static void says_nothing_more_once_closing(void **state)
+{
+    struct jb_stanza *s;
+    (void)state;
+
+    assert_int_equal(jb_stanza_new(JB_STR(MESSAGE), &arena, &jb_allocator_libc, 0, &s), 0);
+    for (int sent = 0; sent < 2; sent++) {
+        for (int how = 0; how < 3; how++) {
+            begin(JB_STREAM_STATE_BOUND);
+            if (how == 0)
+                jb_stream_close(&play.s, JB_STR_NONE);
+            else if (how == 1)
+                jb_stream_close_ws(&play.s, JB_WS_NORMAL, NULL);
+            else
+                jb_stream_fail(&play.s, JB_STREAM_SYSTEM_SHUTDOWN, NULL);
+            if (sent) {
+                char out[1024];
+                assert_true(jb_stream_render(&play.s, out, sizeof out) > 0);
+            }
+            uint32_t queued = play.s.out.bytes_unsent;
+            assert_int_equal(jb_stream_send(&play.s, s, NULL), 0);
+            assert_int_equal(jb_stream_send_raw(&play.s, JB_STR("<a/>")), 0);
+            assert_int_equal(jb_stream_open(&play.s, JB_STR_NONE, JB_STR_NONE, JB_STR_NONE), 0);
+            jb_stream_fail(&play.s, JB_STREAM_RESET, NULL);
+            assert_int_equal(play.s.out.bytes_unsent, queued);
+            if (sent && how > 0) {
+                /* Signs of life behind our close frame are not answered. */
+                hear_frame(0x89, JB_STR("x"));
+                jb_stream_ping(&play.s);
+                jb_stream_close(&play.s, JB_STR_NONE);
+                jb_stream_close_ws(&play.s, JB_WS_NORMAL, NULL);
+                expect_said("");
+            }
+            end();
+        }
+    }
+    jb_stanza_unref(s);
+}
+
+static void shutdown_says_so(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    jb_stream_fail(&play.s, JB_STREAM_SYSTEM_SHUTDOWN, NULL);
+    expect_said("[<stream:error xmlns:stream='http://etherx.jabber.org/streams'><system-shutdown "
+                "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>] [" CLOSE
+                "] close 1001 '' ");
+    end();
+}
+
+static void broken_framing(void **state)
+{
+    char big[300];
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    hear_frame(0x82, JB_STR("x"));
+    expect_events("fault 1003; ");
+    expect_said("close 1003 'XMPP is sent as text' ");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    end();
+
+    begin(JB_STREAM_STATE_BOUND);
+    hear_frame(0x81, JB_STR("<a>\xff</a>"));
+    expect_events("fault 1007; ");
+    expect_said("close 1007 'text that is not UTF-8' ");
+    end();
+
+    memset(big, 'x', sizeof big);
+    for (int opened = 0; opened < 2; opened++) {
+        begin(opened ? JB_STREAM_STATE_OPEN : JB_STREAM_STATE_START);
+        play.config.limits.preauth_stanza_bytes = 299;
+        jb_stream_set_config(&play.s, &play.config);
+        hear_frame(0x81, jb_str(big, 300));
+        expect_events(opened ? "fault policy-violation 1009; " : "fault 1009; ");
+        expect_said(opened
+                        ? "[<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
+                          "<policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text "
+                          "xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>the message "
+                          "is over the size limit</text></stream:error>] [" CLOSE
+                          "] close 1009 'the message is over the size limit' "
+                        : "close 1009 'the message is over the size limit' ");
+        end();
+    }
+
+    begin(JB_STREAM_STATE_BOUND); /* once our close frame has gone nothing more is to come */
+    jb_stream_close_ws(&play.s, JB_WS_NORMAL, NULL);
+    expect_said("close 1000 '' ");
+    hear_frame(0x83, JB_STR("x"));
+    expect_events("fault 1002; ");
+    expect_said("");
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    end();
+}
+
+static void only_the_newest_ping_is_answered(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_START);
+    hear_frame(0x89, JB_STR("one"));
+    hear_frame(0x89, JB_STR("two"));
+    hear_frame(0x8a, JB_STR("unasked"));
+    expect_events("alive; alive; alive; ");
+    jb_stream_ping(&play.s);
+    jb_stream_ping(&play.s);
+    expect_said("pong 'two' ping ");
+    hear_frame(0x89, JB_STR("x"));
+    hear_frame(0x89, JB_STR(""));
+    expect_said("pong '' ");
+    end();
+}
+
+static void renders_into_little_room(void **state)
+{
+    static char text[3000];
+    (void)state;
+
+    memset(text, 'x', sizeof text);
+    for (size_t room = 1; room < 400; room += 7) {
+        begin(JB_STREAM_STATE_BOUND);
+        play.room = room;
+        hear_frame(0x89, JB_STR("p"));
+        jb_stream_ping(&play.s);
+        assert_int_equal(jb_stream_send_raw(&play.s, JB_STR("<a/>")), 0);
+        assert_int_equal(jb_stream_send_raw(&play.s, jb_str(text, sizeof text)), 0);
+        jb_stream_close(&play.s, JB_STR_NONE);
+        jb_stream_close_ws(&play.s, JB_WS_NORMAL, NULL);
+        char wanted[sizeof text + 256], with_ping_last[sizeof wanted];
+        snprintf(wanted, sizeof wanted, "pong 'p' ping [<a/>] [%.*s] [" CLOSE "] close 1000 '' ",
+                 (int)sizeof text, text);
+        snprintf(with_ping_last, sizeof with_ping_last,
+                 "[<a/>] pong 'p' ping [%.*s] [" CLOSE "] close 1000 '' ", (int)sizeof text, text);
+        size_t need = jb_stream_render_bytes(&play.s);
+        expect_said(need + room - 1 < JB_WS_HEAD_BYTES + 125 ? with_ping_last : wanted);
+        end();
+    }
+}
+
+/* Who must not read on takes the rest back and gives it again later. */
+static void pauses_in_the_middle(void **state)
+{
+    struct wire w = { 0 };
+    struct jb_stream_event ev;
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    wire_frame(&w, JB_ROLE_CLIENT, 0x81, JB_STR(MESSAGE));
+    size_t first = w.n;
+    wire_frame(&w, JB_ROLE_CLIENT, 0x81, JB_STR(IQ));
+    jb_stream_feed(&play.s, w.p, w.n);
+    jb_stream_next(&play.s, &arena, &ev);
+    assert_int_equal(ev.kind, JB_STREAM_EVENT_STANZA);
+    assert_int_equal(ev.draft.h.kind, JB_MESSAGE);
+    struct jb_str rest = jb_stream_rest(&play.s);
+    assert_ptr_equal(rest.p, w.p + first);
+    assert_int_equal(rest.n, w.n - first);
+    assert_int_equal(jb_stream_rest(&play.s).n, 0);
+    jb_stream_next(&play.s, &arena, &ev);
+    assert_int_equal(ev.kind, JB_STREAM_EVENT_NONE);
+    jb_stream_feed(&play.s, w.p + first, rest.n);
+    jb_stream_next(&play.s, &arena, &ev);
+    assert_int_equal(ev.draft.h.kind, JB_IQ);
+    jb_stream_next(&play.s, &arena, &ev);
+    assert_int_equal(ev.kind, JB_STREAM_EVENT_NONE);
+    wire_free(&w);
+    end();
+}
+
+/* Stands for a compressor: as many bytes of 'z' as the context says; negative: it fails. */
+static int shrink(void *ctx, const struct jb_str pieces[3], struct jb__buf *out)
+{
+    int *bytes = ctx;
+
+    assert_true(pieces[0].n + pieces[1].n + pieces[2].n > 0);
+    if (*bytes < 0)
+        return *bytes;
+    for (int i = 0; i < *bytes; i++)
+        assert_int_equal(jb__buf_append(out, "z", 1), 0);
+    return 0;
+}
+
+static void compresses_what_gets_smaller(void **state)
+{
+    static const struct {
+        size_t size;
+        int packed;
+        unsigned first; /* byte of the frame */
+        size_t frame;   /* its bytes */
+    } rows[] = {
+        { 100, 3, 0xc1, 5 },    { 99, 3, 0x81, 101 },          { 100, 100, 0x81, 102 },
+        { 100, 99, 0xc1, 101 }, { 100, JB_ENOMEM, 0x81, 102 },
+    };
+    char text[100], out[256];
+    struct jb__buf scratch;
+    (void)state;
+
+    memset(text, 'x', sizeof text);
+    jb__buf_init(&scratch, &jb_allocator_libc, 1024);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int packed = rows[i].packed;
+        const struct jb_ws_deflater deflater = { shrink, &scratch, &packed };
+        begin(JB_STREAM_STATE_BOUND);
+        play.config.limits.deflate_threshold_bytes = 100;
+        play.s.deflate = &deflater;
+        assert_int_equal(jb_stream_send_raw(&play.s, jb_str(text, rows[i].size)), 0);
+        assert_int_equal(jb_stream_render(&play.s, out, sizeof out), rows[i].frame);
+        assert_int_equal((unsigned char)out[0], rows[i].first);
+        end();
+    }
+    jb__buf_deinit(&scratch);
+}
+
+/* Whatever fails, the stream stays in order: it ends, or says what it was going to say. */
+static void short_of_memory(struct failing_alloc *f, void *ctx)
+{
+    static const char *const texts[] = { OPEN, IQ, "<a>", CLOSE };
+    struct jb_stream_config config = { .limits = jb_limits_default };
+    struct jb_stream_event ev;
+    struct jb_stream s;
+    struct jb__arena own;
+    char *out = malloc(65536);
+    (void)ctx;
+
+    jb__arena_init(&own, &f->alloc, 1024 * 1024);
+    jb_stream_init(&s, &config, &f->alloc);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct wire w = { 0 };
+        wire_frame(&w, JB_ROLE_CLIENT, 0x89, JB_STR("p"));
+        wire_frame(&w, JB_ROLE_CLIENT, 0x01, jb_str(texts[i], 3));
+        wire_frame(&w, JB_ROLE_CLIENT, 0x80, jb_strz(texts[i] + 3));
+        jb_stream_feed(&s, w.p, w.n);
+        while (jb_stream_next(&s, &own, &ev), ev.kind != JB_STREAM_EVENT_NONE) {
+            if (ev.kind == JB_STREAM_EVENT_OPEN) {
+                int rc = jb_stream_open(&s, JB_STR("b"), JB_STR_NONE, JB_STR("i"));
+                assert_true(rc == 0 || (rc == JB_ENOMEM && f->failed));
+            }
+        }
+        wire_free(&w);
+    }
+    assert_int_equal(s.state, JB_STREAM_STATE_CLOSING);
+    while (jb_stream_render_bytes(&s) > 0)
+        assert_true(jb_stream_render(&s, out, 65536) > 0);
+    assert_true(s.ws_close_sent);
+    jb_stream_deinit(&s);
+    jb__arena_deinit(&own);
+    free(out);
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    assert_true(failing_alloc_loop(short_of_memory, NULL) > 5);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(negotiates),
+        TEST(refuses_what_the_state_does_not_allow),
+        TEST(refuses_bad_xml),
+        TEST(white_space_is_a_sign_of_life),
+        TEST(too_much_talk_before_authentication),
+        TEST(closes_in_every_order),
+        TEST(says_nothing_more_once_closing),
+        TEST(shutdown_says_so),
+        TEST(broken_framing),
+        TEST(only_the_newest_ping_is_answered),
+        TEST(renders_into_little_room),
+        TEST(pauses_in_the_middle),
+        TEST(compresses_what_gets_smaller),
+        TEST(out_of_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
