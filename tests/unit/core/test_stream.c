@@ -487,6 +487,24 @@ static void broken_framing(void **state)
     end();
 }
 
+/* Neither closing nor a reload meanwhile opens the larger limits to a stranger. */
+static void limits_grow_with_authentication_only(void **state)
+{
+    char big[400];
+    (void)state;
+
+    memset(big, ' ', sizeof big);
+    for (int authenticated = 0; authenticated < 2; authenticated++) {
+        begin(authenticated ? JB_STREAM_STATE_AUTHED : JB_STREAM_STATE_OPEN);
+        play.config.limits.preauth_stanza_bytes = 300;
+        jb_stream_close(&play.s, JB_STR_NONE);
+        jb_stream_set_config(&play.s, &play.config);
+        hear_frame(0x81, jb_str(big, sizeof big));
+        expect_events(authenticated ? "alive; " : "fault 1009; ");
+        end();
+    }
+}
+
 static void only_the_newest_ping_is_answered(void **state)
 {
     (void)state;
@@ -661,6 +679,7 @@ int main(void)
         TEST(says_nothing_more_once_closing),
         TEST(shutdown_says_so),
         TEST(broken_framing),
+        TEST(limits_grow_with_authentication_only),
         TEST(only_the_newest_ping_is_answered),
         TEST(renders_into_little_room),
         TEST(pauses_in_the_middle),
