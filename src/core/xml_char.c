@@ -78,16 +78,23 @@ static bool is_foreign_letter(uint32_t cp)
     return false;
 }
 
-size_t jb__xml_name_char(const char *p, const char *end, bool start)
+const char *jb__xml_skip_ncname(const char *p, const char *end)
 {
-    size_t n;
+    const char *from = p;
 
-    if (p == end)
-        return 0;
-    if ((unsigned char)*p < 0x80)
-        return (class_at(p) & (start ? NAME_START : NAME)) != 0;
-    uint32_t cp = jb__utf8_decode(jb_str(p, (size_t)(end - p)), &n);
-    return is_foreign_letter(cp) ? n : 0;
+    while (p < end) {
+        size_t n;
+        if ((unsigned char)*p < 0x80) {
+            if (!(class_at(p) & (p == from ? NAME_START : NAME)))
+                break;
+            p++;
+            continue;
+        }
+        if (!is_foreign_letter(jb__utf8_decode(jb_str(p, (size_t)(end - p)), &n)))
+            break;
+        p += n;
+    }
+    return p;
 }
 
 const char *jb__xml_skip_text(const char *p, const char *end)
@@ -166,12 +173,9 @@ size_t jb__xml_reference(const char *p, const char *end, uint32_t *cp)
 
 bool jb__xml_is_entity(const char *p, const char *end)
 {
-    size_t n;
-    const char *at = p + 1;
+    const char *name_end = jb__xml_skip_ncname(p + 1, end);
 
-    while ((n = jb__xml_name_char(at, end, at == p + 1)) > 0)
-        at += n;
-    return at > p + 1 && at < end && *at == ';';
+    return name_end > p + 1 && name_end < end && *name_end == ';';
 }
 
 /* Takes ` name="value"` (either quote) at *s; false and *s unchanged when it is not there. */

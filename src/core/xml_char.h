@@ -13,11 +13,10 @@ static inline bool jb__xml_is_space(char c)
 /* Bytes of the character at p (p < end), or 0 when XML does not allow it (section 2.2). */
 size_t jb__xml_char(const char *p, const char *end);
 
-/* Bytes of the name character at p, or 0 when it is none; `start`: it would be the first one.
- * The colon is none.  Beyond ASCII only characters pass that both the fourth and the fifth edition
- * of XML 1.0 allow: parsers in use follow the one or the other, and what we relay must be accepted
- * by all of them. */
-size_t jb__xml_name_char(const char *p, const char *end, bool start);
+/* The end of the name without a colon that starts at p; p itself when none does.  Beyond ASCII only
+ * letters pass that both the fourth and the fifth edition of XML 1.0 allow: parsers in use follow
+ * the one or the other, and what we relay must be accepted by all of them. */
+const char *jb__xml_skip_ncname(const char *p, const char *end);
 
 /* The first byte from p on that plain text cannot just skip: '<', '&', ']', a control character, or
  * the lead byte of U+FFFE and U+FFFF; `end` when there is none. */

@@ -69,10 +69,8 @@ static bool skip_space(struct parser *x)
 static bool take_ncname(struct parser *x)
 {
     const char *from = x->p;
-    size_t n;
 
-    while ((n = jb__xml_name_char(x->p, x->end, x->p == from)) > 0)
-        x->p += n;
+    x->p = jb__xml_skip_ncname(from, x->end);
     return x->p > from;
 }
 
@@ -81,6 +79,7 @@ static enum jb_xml_fault take_name(struct parser *x, struct jb_str *name, uint32
 {
     const char *from = x->p;
 
+    *name = JB_STR_NONE;
     *prefix = 0;
     if (!take_ncname(x))
         return JB_XML_NOT_WELL_FORMED;
