@@ -5,7 +5,7 @@
 #include "core/xml_char.h"
 
 /* As in limits.h; sealing adds two attributes. */
-enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 66, NAMESPACES_MOST = 256, NODES_START = 16 };
+enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 66, NAMESPACES_MOST = 256 };
 
 struct attr {
     struct jb_str name;  /* with prefix */
@@ -40,7 +40,8 @@ struct parser {
     const struct jb_xml_bounds *bounds;
     struct jb__arena *arena;
     struct jb_node *nodes;
-    uint32_t count, cap;
+    uint32_t count; /* nodes */
+    uint32_t room;  /* for nodes */
     uint32_t depth; /* elements open */
     uint16_t open[DEPTH_MOST];
     uint16_t last_child[DEPTH_MOST]; /* of the open element at this depth; 0: none yet */
@@ -274,22 +275,6 @@ static enum jb_xml_fault check_attrs(const struct parser *x)
     return JB_XML_OK;
 }
 
-/* The table grows at the arena's end, so growing does not copy unless something is in between. */
-static struct jb_node *add_node(struct parser *x)
-{
-    if (x->count == x->cap) {
-        uint32_t cap = x->cap ? x->cap * 4 : NODES_START;
-        struct jb_node *nodes = jb__arena_alloc(x->arena, cap * sizeof(*nodes));
-        if (!nodes)
-            return NULL;
-        if (x->count)
-            memcpy(nodes, x->nodes, x->count * sizeof(*nodes));
-        x->nodes = nodes;
-        x->cap = cap;
-    }
-    return &x->nodes[x->count++];
-}
-
 static void link_node(struct parser *x, uint16_t index)
 {
     if (x->depth == 0)
@@ -317,9 +302,8 @@ static enum jb_xml_fault start_element(struct parser *x, const char *start, stru
     const struct binding *b = find_binding(x, jb_str(name.p, prefix ? prefix - 1 : 0));
     if (prefix && !b)
         return JB_XML_NOT_WELL_FORMED;
-    struct jb_node *node = add_node(x);
-    if (!node)
-        return JB_XML_NO_MEMORY;
+    jb_assert(x->count < x->room);
+    struct jb_node *node = &x->nodes[x->count++];
     *node = (struct jb_node){
         .start = offset(x, start),
         .name_bytes = (uint16_t)(name.n - prefix),
@@ -370,10 +354,10 @@ static enum jb_xml_fault take_start_tag(struct parser *x)
         fault = start_element(x, start, name, prefix);
     if (fault != JB_XML_OK)
         return fault;
-    bool empty = *x->p == '/';
-    x->p += empty ? 2 : 1;
-    if (x->p > x->end || x->p[-1] != '>')
+    bool empty = looking_at(x, JB_STR("/>"));
+    if (!empty && *x->p != '>')
         return JB_XML_NOT_WELL_FORMED;
+    x->p += empty ? 2 : 1;
     x->nodes[x->count - 1].content = offset(x, x->p);
     if (empty)
         end_element(x, x->p);
@@ -413,6 +397,22 @@ static enum jb_xml_fault take_cdata(struct parser *x)
     }
     x->p += 3;
     return JB_XML_OK;
+}
+
+/* Memory for the nodes is taken once, and in proportion to what a peer sent: a '<' for each
+ * element, four bytes for the shortest, "<a/>". */
+static bool make_table(struct parser *x)
+{
+    size_t most = (size_t)(x->end - x->p) / 3 + 1;
+    size_t tags = 0;
+
+    if (most > x->bounds->elements)
+        most = x->bounds->elements;
+    for (const char *p = x->p; tags < most && (p = memchr(p, '<', (size_t)(x->end - p))); p++)
+        tags++;
+    x->room = (uint32_t)tags;
+    x->nodes = jb__arena_alloc(x->arena, tags * sizeof(*x->nodes));
+    return x->nodes != NULL;
 }
 
 /* What starts with '<' and is no start or end tag. */
@@ -479,8 +479,7 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
     x.end = text.p + text.n;
     x.bounds = bounds;
     x.arena = arena;
-    x.nodes = NULL;
-    x.count = x.cap = x.depth = x.bound = 0;
+    x.count = x.depth = x.bound = 0;
     x.cdata = false;
     x.over = JB_LIMIT_COUNT;
     *doc = (struct jb_doc){ .text = text.p, .bytes = (uint32_t)text.n };
@@ -493,6 +492,8 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
         return JB_XML_BAD_FORMAT;
     if (x.p[1] == '!' || x.p[1] == '?')
         return take_markup(&x);
+    if (!make_table(&x))
+        return JB_XML_NO_MEMORY;
     enum jb_xml_fault fault = take_start_tag(&x);
     if (fault == JB_XML_OK)
         fault = take_content(&x);
