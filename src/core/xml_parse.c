@@ -7,12 +7,6 @@
 /* As in limits.h; sealing adds two attributes. */
 enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 66, NAMESPACES_MOST = 256 };
 
-struct attr {
-    struct jb_str name;  /* with prefix */
-    struct jb_str value; /* raw */
-    uint32_t prefix;     /* bytes of the prefix with its colon; 0: none */
-};
-
 /* A namespace declaration in force. */
 struct binding {
     struct jb_str prefix; /* empty: the default namespace */
@@ -20,6 +14,13 @@ struct binding {
     struct jb_str uri;    /* and as meant */
     uint8_t ns;
     uint16_t depth; /* of the element that declares it */
+};
+
+struct attr {
+    struct jb_str name;            /* with prefix */
+    struct jb_str value;           /* raw */
+    uint32_t prefix;               /* bytes of the prefix with its colon; 0: none */
+    const struct binding *binding; /* of the prefix; NULL: no prefix, or a declaration */
 };
 
 /* The parser's arrays are large and each entry is written before it is read: to clear them, as the
@@ -235,15 +236,12 @@ static const struct binding *find_binding(const struct parser *x, struct jb_str 
 
 /* Two attributes are the same when their names are, or when their local names and the namespaces
  * of their prefixes are. */
-static bool same_attr(const struct parser *x, const struct attr *a, const struct attr *b)
+static bool same_attr(const struct attr *a, const struct attr *b)
 {
     if (jb_str_eq(a->name, b->name))
         return true;
-    if (!a->prefix || !b->prefix || !jb_str_eq(attr_local(a), attr_local(b)))
-        return false;
-    if (is_declaration(a) || is_declaration(b))
-        return false;
-    return jb_str_eq(find_binding(x, attr_prefix(a))->uri, find_binding(x, attr_prefix(b))->uri);
+    return a->binding && b->binding && jb_str_eq(attr_local(a), attr_local(b)) &&
+           jb_str_eq(a->binding->uri, b->binding->uri);
 }
 
 static uint32_t hash_local(struct jb_str local)
@@ -257,18 +255,20 @@ static uint32_t hash_local(struct jb_str local)
 
 /* Prefixes are declared, and no attribute is there twice: looked up by its local name in a small
  * table, so that many attributes cost as much each as few. */
-static enum jb_xml_fault check_attrs(const struct parser *x)
+static enum jb_xml_fault check_attrs(struct parser *x)
 {
     enum { SLOTS = 2 * ATTRIBUTES_MOST };
     uint8_t slots[SLOTS] = { 0 }; /* index of an attribute + 1 */
 
     for (uint32_t i = 0; i < x->attr_count; i++) {
-        const struct attr *a = &x->attrs[i];
-        if (a->prefix && !is_declaration(a) && !find_binding(x, attr_prefix(a)))
+        struct attr *a = &x->attrs[i];
+        bool resolved = a->prefix && !is_declaration(a);
+        a->binding = resolved ? find_binding(x, attr_prefix(a)) : NULL;
+        if (resolved && !a->binding)
             return JB_XML_NOT_WELL_FORMED;
         uint32_t at = hash_local(attr_local(a)) % SLOTS;
         for (; slots[at]; at = (at + 1) % SLOTS)
-            if (same_attr(x, a, &x->attrs[slots[at] - 1]))
+            if (same_attr(a, &x->attrs[slots[at] - 1]))
                 return JB_XML_NOT_WELL_FORMED;
         slots[at] = (uint8_t)(i + 1);
     }
