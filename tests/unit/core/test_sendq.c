@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* The send queue: order, cursors, what is counted, shapes of a stanza, and who owns what. */
+#include "xml_kit.h"
+
+#include "core/sendq.h"
+#include "failing_alloc.h"
+
+#include <stdio.h>
+
+#define MESSAGE \
+    "<message xmlns='jabber:client' from='a@b' to='c@d' id='1'><body>hi</body></message>"
+
+static struct jb_stanza *sealed(const char *text)
+{
+    struct jb_stanza *s;
+
+    assert_int_equal(jb_stanza_new(jb_strz(text), &arena, &jb_allocator_libc, 0, &s), 0);
+    return s;
+}
+
+/* The next frame as one text. */
+static struct jb_str next_text(const struct jb_sendq *q)
+{
+    static char text[1024];
+    struct jb_str pieces[3];
+    size_t n = 0;
+
+    assert_non_null(q->unsent);
+    jb_sendq_item_pieces(q->unsent, pieces);
+    for (int i = 0; i < 3; i++) {
+        if (pieces[i].n)
+            memcpy(text + n, pieces[i].p, pieces[i].n);
+        n += pieces[i].n;
+    }
+    assert_int_equal(n, jb_sendq_item_bytes(q->unsent));
+    return jb_str(text, n);
+}
+
+static void keeps_order_and_counts(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    struct jb_sendq q;
+    (void)state;
+
+    jb_sendq_init(&q, &jb_allocator_libc);
+    assert_null(q.unsent);
+    assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<a/>")), 0);
+    assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
+    assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<r/>")), 0);
+    assert_int_equal(q.bytes_unsent, 8 + s->doc.bytes);
+    assert_str_equal(next_text(&q), "<a/>");
+    jb_sendq_sent(&q);
+    assert_int_equal(q.sent, 0); /* no stanza */
+    assert_str_equal(next_text(&q), MESSAGE);
+    jb_sendq_sent(&q);
+    assert_int_equal(q.sent, 1);
+    assert_int_equal(q.acked, 1);
+    assert_int_equal(q.bytes_unsent, 4);
+    jb_sendq_sent(&q);
+    assert_null(q.unsent);
+    assert_null(q.first);
+    assert_int_equal(q.bytes_unsent, 0);
+    /* Emptied, it is as new. */
+    assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<b/>")), 0);
+    assert_str_equal(next_text(&q), "<b/>");
+    jb_sendq_deinit(&q);
+    assert_null(q.unsent);
+    assert_int_equal(s->refs, 1);
+    jb_stanza_unref(s);
+}
+
+/* XEP-0198 keeps what is sent until it is acknowledged. */
+static void keeps_what_is_not_acknowledged(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    struct jb_sendq q;
+    (void)state;
+
+    jb_sendq_init(&q, &jb_allocator_libc);
+    q.keep = true;
+    q.sent = q.acked = UINT32_MAX;
+    assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
+    assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
+    jb_sendq_sent(&q);
+    assert_int_equal(q.sent, 0); /* modulo 2^32 */
+    assert_int_equal(q.acked, UINT32_MAX);
+    assert_int_equal(q.bytes_unacked, s->doc.bytes);
+    assert_int_equal(q.bytes_unsent, s->doc.bytes);
+    assert_ptr_equal(q.first->next, q.unsent);
+    jb_sendq_sent(&q);
+    assert_null(q.unsent);
+    assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<r/>")), 0);
+    assert_str_equal(next_text(&q), "<r/>"); /* what is new is unsent, not the oldest kept */
+    assert_int_equal(s->refs, 3);
+    jb_sendq_deinit(&q);
+    assert_int_equal(s->refs, 1);
+    assert_int_equal(q.bytes_unacked, 0);
+    jb_stanza_unref(s);
+}
+
+static void wraps(void **state)
+{
+    static const struct {
+        const char *stanza, *to, *added, *wanted;
+    } rows[] = {
+        { MESSAGE, "e@f/g&'<>", "",
+          "<message xmlns='jabber:client' id='1' from='a@b' to='e@f/g&amp;&apos;&lt;&gt;'>"
+          "<body>hi</body></message>" },
+        { MESSAGE, NULL, "<x xmlns='y'/>",
+          "<message xmlns='jabber:client' id='1' from='a@b' to='c@d'><body>hi</body>"
+          "<x xmlns='y'/></message>" },
+        { MESSAGE, NULL, "",
+          "<message xmlns='jabber:client' id='1' from='a@b' to='c@d'><body>hi</body></message>" },
+        { "<c:iq xmlns:c='jabber:client' type=\"get\"/>", "e@f", "<x xmlns='y'/>",
+          "<c:iq xmlns:c='jabber:client' type=\"get\" to='e@f'><x xmlns='y'/></c:iq>" },
+        { "<presence xmlns='jabber:client' ></presence >", "e@f", "",
+          "<presence xmlns='jabber:client' to='e@f'></presence>" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct jb_stanza *s = sealed(rows[i].stanza);
+        struct jb_wrap wrap = { .added = jb_strz(rows[i].added) };
+        struct jb_sendq q;
+        if (rows[i].to)
+            assert_int_equal(jb_jid_parse(jb_strz(rows[i].to), &arena, &wrap.to), 0);
+        jb_sendq_init(&q, &jb_allocator_libc);
+        assert_int_equal(jb_sendq_push(&q, s, &wrap), 0);
+        assert_true(q.unsent->counted);
+        assert_str_equal(next_text(&q), rows[i].wanted);
+        assert_int_equal(q.bytes_unsent, strlen(rows[i].wanted));
+        parse_good(rows[i].wanted);
+        jb_sendq_deinit(&q);
+        jb_stanza_unref(s);
+    }
+}
+
+static void short_of_memory(struct failing_alloc *f, void *ctx)
+{
+    struct jb_stanza *s = ctx;
+    const struct jb_wrap wrap = { .added = JB_STR_INIT("<x xmlns='y'/>") };
+    struct jb_sendq q;
+    unsigned pushed = 0;
+
+    jb_sendq_init(&q, &f->alloc);
+    int rc = jb_sendq_push(&q, s, NULL);
+    pushed += rc == 0;
+    assert_true(rc == 0 || rc == JB_ENOMEM);
+    rc = jb_sendq_push(&q, s, &wrap);
+    pushed += rc == 0;
+    assert_true(rc == 0 || rc == JB_ENOMEM);
+    assert_int_equal(s->refs, 1 + pushed); /* what was not appended took nothing */
+    rc = jb_sendq_push_raw(&q, JB_STR("<a/>"));
+    pushed += rc == 0;
+    assert_true(rc == 0 || rc == JB_ENOMEM);
+    assert_int_equal(pushed == 3, !f->failed);
+    while (q.unsent)
+        jb_sendq_sent(&q);
+    assert_int_equal(q.bytes_unsent, 0);
+    jb_sendq_deinit(&q);
+}
+
+static void out_of_memory(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    (void)state;
+
+    assert_int_equal(failing_alloc_loop(short_of_memory, s), 3);
+    assert_int_equal(s->refs, 1);
+    jb_stanza_unref(s);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(keeps_order_and_counts),
+        TEST(keeps_what_is_not_acknowledged),
+        TEST(wraps),
+        TEST(out_of_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Single characters, all of them. */
+#include "test.h"
+
+#include "base/utf8.h"
+#include "core/xml_char.h"
+#include "pieces.h"
+
+#include <expat.h>
+#include <stdio.h>
+
+static bool is_surrogate(uint32_t cp)
+{
+    return cp >= 0xd800 && cp <= 0xdfff;
+}
+
+/* XML 1.0 section 2.2, against the words of the standard. */
+static void every_character(void **state)
+{
+    char bytes[4];
+    (void)state;
+
+    for (uint32_t cp = 0; cp <= 0x10ffff; cp++) {
+        if (is_surrogate(cp))
+            continue;
+        size_t n = jb__utf8_encode(cp, bytes);
+        bool allowed = cp == 9 || cp == 10 || cp == 13 || (cp >= 0x20 && cp <= 0xd7ff) ||
+                       (cp >= 0xe000 && cp <= 0xfffd) || cp >= 0x10000;
+        assert_int_equal(jb__xml_char(bytes, bytes + n), allowed ? n : 0);
+        /* What a scan skips is allowed, and nothing that means something. */
+        size_t skipped = (size_t)(jb__xml_skip_text(bytes, bytes + n) - bytes);
+        assert_true(skipped == 0 || (allowed && skipped == n && !strchr("<&]", bytes[0])));
+        skipped = (size_t)(jb__xml_skip_attr_text(bytes, bytes + n, '"') - bytes);
+        assert_true(skipped == 0 || (allowed && skipped == n && !strchr("<&\"", bytes[0])));
+    }
+}
+
+static void scans_stop_where_they_must(void **state)
+{
+    static const char text[] = "plain 'text' \"here\" \xc3\xa9]";
+    const char *end = text + sizeof text - 1;
+    (void)state;
+
+    assert_ptr_equal(jb__xml_skip_text(text, end), end - 1);
+    assert_ptr_equal(jb__xml_skip_attr_text(text, end, '\''), text + 6);
+    assert_ptr_equal(jb__xml_skip_attr_text(text, end, '"'), text + 13);
+    assert_ptr_equal(jb__xml_skip_attr_text(text + 20, end, '"'), end);
+    assert_ptr_equal(jb__xml_skip_text(end, end), end);
+    assert_true(jb__xml_is_space(' ') && jb__xml_is_space('\t') && jb__xml_is_space('\n') &&
+                jb__xml_is_space('\r') && !jb__xml_is_space('\v') && !jb__xml_is_space('\0'));
+}
+
+static bool expat_takes(const char *name, size_t n)
+{
+    char text[32];
+    XML_Parser expat = XML_ParserCreate("UTF-8");
+    int len = snprintf(text, sizeof text, "<%.*s/>", (int)n, name);
+    bool taken = XML_Parse(expat, text, len, 1) == XML_STATUS_OK;
+
+    XML_ParserFree(expat);
+    return taken;
+}
+
+/* Every character that we take in a name, expat (fourth edition) takes too, and the fifth edition
+ * does; of ASCII we take all that there is but the colon. */
+static void every_name_character(void **state)
+{
+    char name[8] = "a";
+    (void)state;
+
+    for (uint32_t cp = 0; cp <= 0x10ffff; cp++) {
+        if (is_surrogate(cp))
+            continue;
+        size_t n = jb__utf8_encode(cp, name + 1);
+        struct jb_str exact = exact_copy(jb_str(name, n + 1), n + 1);
+        bool follows = jb__xml_skip_ncname(exact.p, exact.p + exact.n) == exact.p + exact.n;
+        bool starts = jb__xml_skip_ncname(exact.p + 1, exact.p + exact.n) == exact.p + exact.n;
+        assert_true(follows || !starts);
+        if (starts)
+            assert_true(expat_takes(name + 1, n));
+        if (follows && !starts)
+            assert_true(cp < 0x80 && expat_takes(name, n + 1));
+        if (cp < 0x80) {
+            bool letter = (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z') || cp == '_';
+            assert_int_equal(starts, letter);
+            assert_int_equal(follows, letter || (cp >= '0' && cp <= '9') || cp == '-' || cp == '.');
+        }
+        free((void *)(uintptr_t)exact.p);
+    }
+    assert_ptr_equal(jb__xml_skip_ncname(name, name), name);
+}
+
+static void references(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t cp;
+        size_t bytes; /* 0: none */
+    } rows[] = {
+        { "&lt;", '<', 4 },
+        { "&gt;x", '>', 4 },
+        { "&amp;", '&', 5 },
+        { "&apos;", '\'', 6 },
+        { "&quot;", '"', 6 },
+        { "&#65;", 'A', 5 },
+        { "&#x41;", 'A', 6 },
+        { "&#x10FfFf;", 0x10ffff, 10 },
+        { "&#0000000000000000000000000065;", 'A', 31 },
+        { "&#00000000000000000000000000065;", 'A', 32 },
+        { "&#000000000000000000000000000065;", 0, 0 },
+        { "&", 0, 0 },
+        { "&;", 0, 0 },
+        { "&#;", 0, 0 },
+        { "&#x;", 0, 0 },
+        { "&lt", 0, 0 },
+        { "&Lt;", 0, 0 },
+        { "&lt ;", 0, 0 },
+        { "&#1114112;", 0, 0 },
+        { "&#55296;", 0, 0 },
+        { "&#57343;", 0, 0 },
+        { "&#8;", 0, 0 },
+        { "&#31;", 0, 0 },
+        { "&#65534;", 0, 0 },
+        { "&#65533;", 0xfffd, 8 },
+        { "&#x80;", 0x80, 6 },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct jb_str text = exact_copy(jb_strz(rows[i].text), strlen(rows[i].text));
+        uint32_t cp = 0;
+        if (jb__xml_reference(text.p, text.p + text.n, &cp) != rows[i].bytes)
+            fail_msg("%s", rows[i].text);
+        assert_true(rows[i].bytes == 0 || cp == rows[i].cp);
+        free((void *)(uintptr_t)text.p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_character),
+        cmocka_unit_test(scans_stop_where_they_must),
+        cmocka_unit_test(every_name_character),
+        cmocka_unit_test(references),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
