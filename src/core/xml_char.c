@@ -115,7 +115,7 @@ static bool is_xml_char(uint32_t cp)
 {
     if (cp < 0x20)
         return cp == '\t' || cp == '\n' || cp == '\r';
-    return cp < 0xd800 || (cp > 0xdfff && cp < 0xfffe) || (cp > 0xffff && cp <= 0x10ffff);
+    return cp < 0xd800 || (cp > 0xdfff && cp < 0xfffe) || cp > 0xffff;
 }
 
 /* The digits of "&#65;" or "&#x41;" from `p` on, up to the semicolon. */

@@ -170,7 +170,7 @@ static bool next_piece(const struct jb_doc *doc, uint16_t node, uint16_t *child,
 {
     const struct jb_node *n = &doc->nodes[node];
 
-    if (*at > n->content_end || *child == UINT16_MAX)
+    if (*child == UINT16_MAX)
         return false;
     uint32_t to = *child ? doc->nodes[*child].start : n->content_end;
     *piece = jb_str(doc->text + *at, to - *at);

@@ -167,9 +167,10 @@ static enum jb_xml_fault take_attr(struct parser *x)
     return take_value(x, &a->value);
 }
 
+/* Of an attribute that has one. */
 static struct jb_str attr_prefix(const struct attr *a)
 {
-    return jb_str(a->name.p, a->prefix ? a->prefix - 1 : 0);
+    return jb_str(a->name.p, a->prefix - 1);
 }
 
 static struct jb_str attr_local(const struct attr *a)

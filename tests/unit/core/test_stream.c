@@ -388,6 +388,9 @@ static void closes_in_every_order(void **state)
     expect_events("close 1000; ");
     expect_said("close 1001 'restart' ");
     assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    jb_stream_close_ws(&play.s, JB_WS_NORMAL, NULL); /* closed is closed */
+    assert_int_equal(play.s.state, JB_STREAM_STATE_CLOSED);
+    expect_said("");
     end();
 }
 
@@ -400,6 +403,8 @@ static void says_nothing_more_once_closing(void **state)
     for (int sent = 0; sent < 2; sent++) {
         for (int how = 0; how < 3; how++) {
             begin(JB_STREAM_STATE_BOUND);
+            assert_int_equal(jb_stream_send(&play.s, s, NULL), 0);
+            assert_int_equal(play.s.out.bytes_unsent, s->doc.bytes);
             if (how == 0)
                 jb_stream_close(&play.s, JB_STR_NONE);
             else if (how == 1)
@@ -665,6 +670,26 @@ static void out_of_memory(void **state)
     assert_true(failing_alloc_loop(short_of_memory, NULL) > 5);
 }
 
+/* The arena has its own bound: over it the stream ends with an error, it does not pass half of
+ * something on. */
+static void out_of_arena(void **state)
+{
+    bool passed = false;
+    (void)state;
+
+    for (size_t bytes = 0; bytes < 4096 && !passed; bytes += 16) {
+        jb__arena_deinit(&arena);
+        jb__arena_init(&arena, &jb_allocator_libc, bytes);
+        begin(JB_STREAM_STATE_BOUND);
+        hear("<iq xmlns='jabber:client' type='get' id='&lt;' to='A@B'/>");
+        passed = strcmp(play.events, "stanza; ") == 0;
+        if (!passed)
+            expect_events("fault resource-constraint 1000; ");
+        end();
+    }
+    assert_true(passed);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -685,6 +710,7 @@ int main(void)
         TEST(pauses_in_the_middle),
         TEST(compresses_what_gets_smaller),
         TEST(out_of_memory),
+        TEST(out_of_arena),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,8 @@ static void references(void **state)
         { "&#65534;", 0, 0 },
         { "&#65533;", 0xfffd, 8 },
         { "&#x80;", 0x80, 6 },
+        { "&#x@;", 0, 0 },
+        { "&#xG;", 0, 0 },
     };
     (void)state;
 

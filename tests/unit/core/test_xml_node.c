@@ -74,6 +74,7 @@ static void attributes_mean_what_xml_says(void **state)
         { "&#65;&#x42;&#xe9;&#x20ac;&#x1F600;", "AB\u00e9\u20ac\U0001f600" },
         { "a\tb\nc\rd\r\ne", "a b c d e" },
         { "\r\n\r\n\n\r", "    " },
+        { "\na", " a" },
         { "&#9;&#10;&#13;", "\t\n\r" },
         { "&#13;\n", "\r " },
         { "&amp;lt;", "&lt;" },

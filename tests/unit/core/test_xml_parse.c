@@ -101,6 +101,9 @@ static void restricts(void **state)
         "<?xml version=1.0?><a/>",
         "<?xml version",
         "<?xmlversion='1.0'?><a/>",
+        "<?xml versionx='1.0'?><a/>",
+        "<?xml version",
+        "<?xml version '1.0'?><a/>",
     };
     (void)state;
 
@@ -258,6 +261,9 @@ static void namespaces(void **state)
         "<a xmlns:p='b' xmlns:q='b' p:c='' q:d=''/>",
         "<a xmlnsp='' xmlns.p=''/>",
         "<a xml:a='' xml:b=''/>",
+        "<a p:b='' b='' xmlns:p='c'/>",
+        "<a p:h='' p:xa='' xmlns:p='c'/>", /* names that take the same bit */
+        "<a h='' xa=''/>",
     };
     static const char *const bad[] = {
         "<p:a/>",
@@ -538,7 +544,7 @@ static void short_of_memory(struct failing_alloc *f, void *ctx)
 
 static void out_of_memory(void **state)
 {
-    struct jb_str text;
+    struct jb_str text = JB_STR_NONE;
     (void)state;
 
     text = jb_strz(grow(grow(begin_text("<a>"), TEXT_MOST, "<b/>", 999), TEXT_MOST, "</a>", 1));
