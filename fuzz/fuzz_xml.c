@@ -74,7 +74,7 @@ static void XMLCALL on_start(void *user, const XML_Char *name, const XML_Char **
     split_name(name, &uri, &local);
     jb_assert(node == w->seen++ && w->doc->nodes[node].depth == w->depth);
     jb_assert(jb_str_eq(jb_node_name(w->doc, node), local));
-    jb_assert(jb_str_eq(jb_node_ns(w->doc, node), uri));
+    jb_assert(jb_str_eq(jb_xml_attr_value(jb_node_ns(w->doc, node), w->arena), uri));
     jb_assert(w->doc->nodes[node].ns == jb_ns_find(uri));
     compare_attrs(w, node, attrs);
     w->open[w->depth] = node;

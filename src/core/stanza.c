@@ -256,9 +256,9 @@ static struct jb_stanza *make_block(const struct jb_doc *doc, const struct jb_st
 }
 
 /* Text of ours obeys these anyway: what came in was within the configured bounds, the stamps the
- * server adds are small, and the root may have got a `from` and a `to`. */
+ * server adds are small, and the root may have got a from, a to and a language. */
 static const struct jb_xml_bounds seal_bounds = {
-    .depth = 256, .attributes = 66, .namespaces = 256, .elements = 65535, .name_bytes = 1024
+    .depth = 256, .attributes = 67, .namespaces = 256, .elements = 65535, .name_bytes = 1024
 };
 
 /* How a character is written once its section is open text.  At a seam, where a section began or

@@ -4,8 +4,8 @@
 #include "base/assert.h"
 #include "core/xml_char.h"
 
-/* As in limits.h; sealing adds two attributes. */
-enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 66, NAMESPACES_MOST = 256 };
+/* As in limits.h; sealing adds three attributes. */
+enum { DEPTH_MOST = 256, ATTRIBUTES_MOST = 67, NAMESPACES_MOST = 256 };
 
 /* A namespace declaration in force. */
 struct binding {

@@ -168,6 +168,29 @@ static void sealing_writes_addresses_so_that_they_come_back(void **state)
     jb_stanza_unref(s);
 }
 
+/* A stanza takes the language of its stream when it names none (RFC 6120 section 8.1.5). */
+static void sealing_adds_the_language(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        { MESSAGE "/>", MESSAGE " xml:lang='de-AT'></message>" },
+        { MESSAGE " lang='fr'/>", MESSAGE " lang='fr' xml:lang='de-AT'></message>" },
+        { MESSAGE " xml:lang='fr' id='1'/>", MESSAGE " xml:lang='fr' id='1'></message>" },
+        { MESSAGE " xml:lang=''/>", MESSAGE " xml:lang=''></message>" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct jb_doc doc;
+        struct jb_draft d = draft_of(&doc, rows[i].in);
+        d.lang = JB_STR("de-AT");
+        struct jb_stanza *s = seal(&d);
+        assert_str_equal(jb_str(s->doc.text, s->doc.bytes), rows[i].out);
+        jb_stanza_unref(s);
+    }
+}
+
 static void drops_and_additions(void **state)
 {
     struct jb_doc doc;
@@ -254,8 +277,8 @@ static void sealing_opens_cdata(void **state)
     }
 }
 
-/* A root with as many attributes as are allowed, of which none is an address, gets both. */
-static void sealing_has_room_for_the_addresses(void **state)
+/* A root with as many attributes as are allowed gets the addresses and the language too. */
+static void sealing_has_room_for_its_marks(void **state)
 {
     char text[2048] = MESSAGE;
     struct jb_doc doc;
@@ -267,6 +290,7 @@ static void sealing_has_room_for_the_addresses(void **state)
     struct jb_draft d = draft_of(&doc, text);
     d.h.from = jid("a@b");
     d.h.to = jid("c@d");
+    d.lang = JB_STR("en");
     struct jb_stanza *s = seal(&d);
     assert_true(jb_jid_eq(s->h.from, d.h.from) && jb_jid_eq(s->h.to, d.h.to));
     jb_stanza_unref(s);
@@ -279,10 +303,10 @@ static void heads_for_wraps(void **state)
     (void)state;
 
     struct jb_jid to = jid("e@f/<&'>");
-    size_t n = jb_stanza_write_head(&doc, JB_JID_NONE, to, out);
+    size_t n = jb_stanza_write_head(&doc, &(struct jb_stanza_marks){ .to = to }, out);
     assert_str_equal(jb_str(out, n), MESSAGE " id='1' to='e@f/&lt;&amp;&apos;&gt;'>");
-    assert_true(n <= jb_stanza_head_bytes(&doc, JB_JID_NONE, to));
-    n = jb_stanza_write_head(&doc, to, JB_JID_NONE, out);
+    assert_true(n <= jb_stanza_head_bytes(&doc, &(struct jb_stanza_marks){ .to = to }));
+    n = jb_stanza_write_head(&doc, &(struct jb_stanza_marks){ .from = to }, out);
     assert_str_equal(jb_str(out, n), MESSAGE " id='1' from='e@f/&lt;&amp;&apos;&gt;'>");
 }
 
@@ -296,16 +320,17 @@ static void room_for_a_head_is_enough(void **state)
         MESSAGE " a=''b=''/>", /* refused: white space is needed */
         MESSAGE " to='x' from='y' to1=''/>",
     };
-    struct jb_jid worst = jid("a@b/''''''''''''''''''''''''''''''''''''''''");
+    struct jb_jid jid_of_quotes = jid("a@b/''''''''''''''''''''''''''''''''''''''''");
+    struct jb_stanza_marks worst = { jid_of_quotes, jid_of_quotes, JB_STR("de-1996") };
     (void)state;
 
     for (size_t i = 0; i < COUNT(roots); i++) {
         struct jb_doc doc;
         if (jb_xml_parse(jb_strz(roots[i]), &kit_bounds, &arena, &doc) != JB_XML_OK)
             continue;
-        size_t most = jb_stanza_head_bytes(&doc, worst, worst);
+        size_t most = jb_stanza_head_bytes(&doc, &worst);
         char *out = malloc(most);
-        assert_true(jb_stanza_write_head(&doc, worst, worst, out) <= most);
+        assert_true(jb_stanza_write_head(&doc, &worst, out) <= most);
         free(out);
     }
 }
@@ -438,10 +463,11 @@ int main(void)
         TEST(reads_addresses),
         TEST(sealing_copies_what_it_does_not_vouch_for),
         TEST(sealing_writes_addresses_so_that_they_come_back),
+        TEST(sealing_adds_the_language),
         TEST(drops_and_additions),
         TEST(drops_are_bounded),
         TEST(sealing_opens_cdata),
-        TEST(sealing_has_room_for_the_addresses),
+        TEST(sealing_has_room_for_its_marks),
         TEST(heads_for_wraps),
         TEST(room_for_a_head_is_enough),
         TEST(errors_swap_addresses_and_keep_the_id),

@@ -256,6 +256,7 @@ static void namespaces(void **state)
         "<p:a xmlns:p='b'/>",
         "<a p:b='' q:b='' xmlns:p='c' xmlns:q='d'/>",
         "<a b='' p:b='' xmlns='c' xmlns:p='c'/>",
+        "<a xmlns='b?c=d&amp;e=f'/>",
         "<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
         "<p:a xmlns:p='b'><p:a xmlns:p='c'/></p:a>",
         "<a xmlns:p='b' xmlns:q='b' p:c='' q:d=''/>",
@@ -293,7 +294,8 @@ static void namespaces(void **state)
         "<a xmlns='b c'/>",
         "<a xmlns='b\nc'/>",
         "<a xmlns='b&#10;c'/>",
-        "<a xmlns='b&amp;c'/>",
+        "<a xmlns='b|c'/>",
+        "<a xmlns:p='b&amp;c' xmlns:q='b&#38;c' p:d='' q:d=''/>",
     };
     (void)state;
 
@@ -405,7 +407,7 @@ static void limits(void **state)
 static void widest_bounds(void **state)
 {
     static const struct jb_xml_bounds widest = {
-        .depth = 256, .attributes = 66, .namespaces = 256, .elements = 65535, .name_bytes = 1024
+        .depth = 256, .attributes = 67, .namespaces = 256, .elements = 65535, .name_bytes = 1024
     };
     (void)state;
 
