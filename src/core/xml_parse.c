@@ -183,14 +183,26 @@ static bool is_declaration(const struct attr *a)
     return jb_str_eq(a->prefix ? attr_prefix(a) : a->name, JB_STR("xmlns"));
 }
 
-/* Namespaces in XML 1.0 section 3: what may be bound to what.  A namespace's name is a URI
- * (RFC 3986) or an IRI; other letters are refused, because some parsers use one of them to keep URI
- * and local name apart, and stop at a URI that holds it. */
+/* A namespace's name is a URI (RFC 3986) or an IRI; other letters are refused, because some parsers
+ * use one of them to keep URI and local name apart, and stop at a URI that holds it. */
+static bool is_uri(struct jb_str s)
+{
+    static const bool refused[256] = {
+        [0 ... ' '] = true, ['"'] = true, ['<'] = true,         ['>'] = true,  ['\\'] = true,
+        ['^'] = true,       ['`'] = true, ['{' ... '}'] = true, [0x7f] = true,
+    };
+
+    for (size_t i = 0; i < s.n; i++)
+        if (refused[(unsigned char)s.p[i]])
+            return false;
+    return true;
+}
+
+/* Namespaces in XML 1.0 section 3: what may be bound to what. */
 static bool binding_allowed(struct jb_str prefix, struct jb_str uri, enum jb_ns ns)
 {
-    for (size_t i = 0; i < uri.n; i++)
-        if ((unsigned char)uri.p[i] <= ' ' || strchr("\"<>\\^`{|}\x7f", uri.p[i]))
-            return false;
+    if (ns == JB_NS_NONE && !is_uri(uri))
+        return false;
     if (jb_str_eq(prefix, JB_STR("xml")) != (ns == JB_NS_XML))
         return false;
     if (jb_str_eq(prefix, JB_STR("xmlns")) || ns == JB_NS_XMLNS)

@@ -303,6 +303,24 @@ static void namespaces(void **state)
     check_all(bad, COUNT(bad), JB_XML_NOT_WELL_FORMED);
 }
 
+static void namespaces_are_uris(void **state)
+{
+    (void)state;
+
+    for (int c = 1; c < 256; c++) {
+        char text[] = "<a xmlns=\"urn:x\"/>";
+        char *x = strstr(text, "urn");
+        if (c >= 0x80 || c == '&' || c == '"' || c == '<')
+            continue; /* not by themselves, or not in a value */
+        *x = (char)c;
+        bool refused = c <= ' ' || strchr(">\\^`{|}\x7f", c);
+        check(text, refused ? JB_XML_NOT_WELL_FORMED : JB_XML_OK);
+    }
+    check("<a xmlns='urn:\xc3\xa9'/>", JB_XML_OK);
+    check("<a xmlns='&quot;'/>", JB_XML_NOT_WELL_FORMED);
+    check("<a xmlns='&#x7f;'/>", JB_XML_NOT_WELL_FORMED);
+}
+
 /* Case 26: an element is in the namespace that is in force where it stands. */
 static void scopes(void **state)
 {
@@ -565,6 +583,7 @@ int main(void)
         TEST(refuses_bad_characters),
         TEST(refuses_every_cut),
         TEST(namespaces),
+        TEST(namespaces_are_uris),
         TEST(scopes),
         TEST(limits),
         TEST(widest_bounds),
