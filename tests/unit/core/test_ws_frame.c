@@ -510,6 +510,29 @@ static void check_inflated(const struct frame *frames, size_t count, const char 
     wire_free(&w);
 }
 
+/* What arrives whole is handed out where it lies, in no memory of ours. */
+static void a_whole_message_is_not_copied(void **state)
+{
+    struct wire w = { 0 };
+    struct jb_ws ws;
+    struct jb_ws_event ev;
+    (void)state;
+
+    wire_frame(&w, JB_ROLE_CLIENT, 0x81, JB_STR("Hello"));
+    wire_frame(&w, JB_ROLE_CLIENT, 0x82, JB_STR("you"));
+    char *p = w.p;
+    size_t n = w.n;
+    jb_ws_init(&ws, JB_ROLE_SERVER, &jb_allocator_libc);
+    jb_ws_set_limits(&ws, MESSAGE_LIMIT, 1);
+    jb_ws_next(&ws, &p, &n, &ev);
+    assert_ptr_equal(ev.data, w.p + 6);
+    jb_ws_next(&ws, &p, &n, &ev);
+    assert_ptr_equal(ev.data, w.p + 11 + 6);
+    assert_null(ws.message.p);
+    jb_ws_deinit(&ws);
+    wire_free(&w);
+}
+
 static void compressed_messages(void **state)
 {
     static const struct frame whole[] = { FRAME(0xc1, "abc"), FRAME(0x81, "plain") };
@@ -596,6 +619,7 @@ int main(void)
         cmocka_unit_test(masking_at_every_alignment),
         cmocka_unit_test(memory_follows_what_arrives),
         cmocka_unit_test(a_message_keeps_the_limit_it_began_with),
+        cmocka_unit_test(a_whole_message_is_not_copied),
         cmocka_unit_test(compressed_messages),
         cmocka_unit_test(out_of_memory),
     };
