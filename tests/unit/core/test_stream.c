@@ -59,7 +59,7 @@ static void end(void)
     jb_stream_deinit(&play.s);
 }
 
-static void note(char *line, size_t cap, const char *format, ...)
+static JB_PRINTF(3, 4) void note(char *line, size_t cap, const char *format, ...)
 {
     size_t n = strlen(line);
     va_list args;
