@@ -89,6 +89,7 @@ static void keeps_what_is_not_acknowledged(void **state)
     assert_ptr_equal(q.first->next, q.unsent);
     jb_sendq_sent(&q);
     assert_null(q.unsent);
+    assert_int_equal(q.bytes_unacked, 2 * s->doc.bytes);
     assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<r/>")), 0);
     assert_str_equal(next_text(&q), "<r/>"); /* what is new is unsent, not the oldest kept */
     assert_int_equal(s->refs, 3);

@@ -1,170 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A scripted client against the server's stream.  What goes in is text; what comes out is compared
- * frame by frame: `[text]` for a message, `ping`, `pong 'p'`, `close 1000 'words'`. */
-#include "xml_kit.h"
+/* The server's stream, state by state: what it takes, what it refuses and how it says so, how it
+ * ends, and what it renders. */
+#include "stream_kit.h"
 
-#include "core/stream.h"
 #include "failing_alloc.h"
-#include "ws_kit.h"
-
-#include <stdio.h>
-
-#define FRAMING "xmlns='urn:ietf:params:xml:ns:xmpp-framing'"
-#define OPEN    "<open " FRAMING " to='b' version='1.0'/>"
-#define CLOSE   "<close " FRAMING "/>"
-#define AUTH    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>"
-#define IQ      "<iq xmlns='jabber:client' type='set' id='1'><a xmlns='b'/></iq>"
-#define MESSAGE "<message xmlns='jabber:client'><body>hi</body></message>"
-/* What the stream says. */
-#define OUR_OPEN      "[<open " FRAMING " from='b' id='i' xml:lang='en' version='1.0'/>] "
-#define NAMELESS_OPEN "[<open " FRAMING " xml:lang='en' version='1.0'/>] "
-#define ERROR(name, words)                                                                        \
-    "[<stream:error xmlns:stream='http://etherx.jabber.org/streams'><" name                       \
-    " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text "                                        \
-    "xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>" words "</text></stream:error>] " \
-    "[" CLOSE "] close 1000 '' "
-
-struct play {
-    struct jb_stream_config config;
-    struct jb_stream s;
-    struct prng random;
-    enum arrival how;
-    size_t room;       /* for one rendering; 0: plenty */
-    char events[2048]; /* what next() told since the last look */
-    char said[8192];   /* what was rendered since the last look */
-};
-
-static struct play play;
-
-static void begin(enum jb_stream_state state)
-{
-    play = (struct play){ .config.limits = jb_limits_default, .random = { 11 } };
-    jb_stream_init(&play.s, &play.config, &jb_allocator_libc);
-    if (state == JB_STREAM_STATE_START)
-        return;
-    play.s.state = JB_STREAM_STATE_OPEN;
-    play.s.open_sent = true;
-    if (state == JB_STREAM_STATE_OPEN)
-        return;
-    jb_stream_authenticated(&play.s);
-    if (state == JB_STREAM_STATE_AUTHED)
-        return;
-    play.s.state = JB_STREAM_STATE_BINDING;
-    if (state == JB_STREAM_STATE_BOUND)
-        jb_stream_bound(&play.s);
-}
-
-static void end(void)
-{
-    jb_stream_deinit(&play.s);
-}
-
-static JB_PRINTF(3, 4) void note(char *line, size_t cap, const char *format, ...)
-{
-    size_t n = strlen(line);
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(line + n, cap - n, format, args);
-    va_end(args);
-}
-
-static void note_event(const struct jb_stream_event *ev)
-{
-    static const char *const names[] = { "",      "open",  "sasl",  "stanza", "element",
-                                         "close", "fault", "alive", "done" };
-
-    note(play.events, sizeof play.events, "%s", names[ev->kind]);
-    if (ev->kind == JB_STREAM_EVENT_FAULT && ev->error)
-        note(play.events, sizeof play.events, " %s", jb_stream_error_name(ev->error));
-    if (ev->kind == JB_STREAM_EVENT_FAULT || ev->kind == JB_STREAM_EVENT_CLOSE ||
-        ev->kind == JB_STREAM_EVENT_DONE)
-        note(play.events, sizeof play.events, " %u", ev->ws_code);
-    if (ev->kind == JB_STREAM_EVENT_OPEN)
-        note(play.events, sizeof play.events, " %.*s", JB_STR_ARG(ev->to));
-    note(play.events, sizeof play.events, "; ");
-}
-
-static void feed(struct wire *w)
-{
-    struct jb_stream_event ev;
-
-    for (size_t had = 0; had < w->n;) {
-        size_t total = next_total(play.how, &play.random, had, w->n);
-        struct jb_str piece = exact_copy(jb_str(w->p + had, w->n - had), total - had);
-        jb_stream_feed(&play.s, (char *)(uintptr_t)piece.p, piece.n);
-        while (jb_stream_next(&play.s, &arena, &ev), ev.kind != JB_STREAM_EVENT_NONE)
-            note_event(&ev);
-        free((void *)(uintptr_t)piece.p);
-        had = total;
-    }
-    wire_free(w);
-}
-
-static void hear_frame(unsigned first, struct jb_str data)
-{
-    struct wire w = { 0 };
-
-    wire_frame(&w, JB_ROLE_CLIENT, first, data);
-    feed(&w);
-}
-
-static void hear(const char *text)
-{
-    hear_frame(0x81, jb_strz(text));
-}
-
-/* What was told since last time. */
-static void expect_events(const char *wanted)
-{
-    assert_string_equal(play.events, wanted);
-    play.events[0] = '\0';
-}
-
-static void note_said(struct jb_ws *client, char *p, size_t n)
-{
-    struct jb_ws_event ev;
-
-    while (jb_ws_next(client, &p, &n, &ev), ev.kind != JB_WS_EVENT_NONE) {
-        struct jb_str data = jb_str(ev.data, ev.bytes);
-        assert_int_not_equal(ev.kind, JB_WS_EVENT_FAIL);
-        if (ev.kind == JB_WS_EVENT_MESSAGE)
-            note(play.said, sizeof play.said, "[%.*s] ", JB_STR_ARG(data));
-        else if (ev.kind == JB_WS_EVENT_CLOSE)
-            note(play.said, sizeof play.said, "close %u '%.*s' ", ev.code, JB_STR_ARG(data));
-        else if (ev.kind == JB_WS_EVENT_PONG)
-            note(play.said, sizeof play.said, "pong '%.*s' ", JB_STR_ARG(data));
-        else
-            note(play.said, sizeof play.said, "ping ");
-    }
-}
-
-/* All that there is to say, rendered until there is no more. */
-static void expect_said(const char *wanted)
-{
-    struct jb_ws client;
-    size_t need;
-
-    jb_ws_init(&client, JB_ROLE_CLIENT, &jb_allocator_libc);
-    jb_ws_set_limits(&client, sizeof play.said, 1);
-    while ((need = jb_stream_render_bytes(&play.s)) > 0) {
-        size_t cap = play.room ? need + play.room - 1 : sizeof play.said;
-        char *out = malloc(cap);
-        size_t n = jb_stream_render(&play.s, out, cap);
-        assert_true(n > 0 && n <= cap);
-        note_said(&client, out, n);
-        free(out);
-    }
-    assert_int_equal(jb_stream_render(&play.s, play.said, 0), 0);
-    assert_string_equal(play.said, wanted);
-    play.said[0] = '\0';
-    jb_ws_deinit(&client);
-}
-
-static void answer_open(void)
-{
-    assert_int_equal(jb_stream_open(&play.s, JB_STR("b"), JB_STR_NONE, JB_STR("i")), 0);
-}
 
 static void negotiates(void **state)
 {
@@ -211,7 +50,8 @@ static void check_faults(const struct fault_row *rows, size_t count)
     char events[256], said[1024];
 
     for (size_t i = 0; i < count; i++) {
-        bool opened = rows[i].state != JB_STREAM_STATE_START;
+        bool opened =
+            rows[i].state != JB_STREAM_STATE_START && rows[i].state != JB_STREAM_STATE_AUTHED;
         begin(rows[i].state);
         hear(rows[i].text);
         snprintf(events, sizeof events, "fault %s 1000; ", rows[i].error);
@@ -236,13 +76,18 @@ static void check_faults(const struct fault_row *rows, size_t count)
 #define FIRST_WORDS \
     "the first element must be &lt;open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/&gt;"
 
+#define FRAMING_WORDS "&lt;open/&gt; and &lt;close/&gt; are of urn:ietf:params:xml:ns:xmpp-framing"
+
 static void refuses_what_the_state_does_not_allow(void **state)
 {
     static const struct fault_row rows[] = {
         { JB_STREAM_STATE_START, MESSAGE, "not-authorized", FIRST_WORDS },
         { JB_STREAM_STATE_START, AUTH, "not-authorized", FIRST_WORDS },
         { JB_STREAM_STATE_START, "<stream xmlns='http://etherx.jabber.org/streams'/>",
-          "invalid-namespace", FIRST_WORDS },
+          "invalid-namespace", FRAMING_WORDS },
+        { JB_STREAM_STATE_BOUND, "<open xmlns='jabber:client' version='1.0'/>", "invalid-namespace",
+          FRAMING_WORDS },
+        { JB_STREAM_STATE_BINDING, "<close/>", "invalid-namespace", FRAMING_WORDS },
         { JB_STREAM_STATE_AUTHED, IQ, "not-authorized", FIRST_WORDS },
         { JB_STREAM_STATE_AUTHED, AUTH, "not-authorized", FIRST_WORDS },
         { JB_STREAM_STATE_OPEN, OPEN, "conflict", "the stream is open already" },
@@ -269,12 +114,58 @@ static void refuses_what_the_state_does_not_allow(void **state)
     };
     (void)state;
 
-    /* A restarted stream that is refused at its <open/> needs our <open/> too. */
-    check_faults(rows, COUNT(rows) - 1);
-    begin(JB_STREAM_STATE_AUTHED);
-    hear(rows[COUNT(rows) - 1].text);
-    expect_events("fault unsupported-version 1000; ");
-    expect_said(NAMELESS_OPEN ERROR("unsupported-version", "version='1.0' is needed"));
+    check_faults(rows, COUNT(rows));
+}
+
+static void make_id(char id[JB__RANDOM_ID_BYTES + 1])
+{
+    memcpy(id, "x7", 3);
+}
+
+/* A stream that fails before its owner opened it says who we are, once. */
+static void failing_opens_first(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_START);
+    play.config.fail_from = JB_STR("b");
+    play.config.fail_id = make_id;
+    hear(IQ);
+    expect_events("fault not-authorized 1000; ");
+    expect_said("[<open " FRAMING " from='b' id='x7' xml:lang='en' version='1.0'/>] " ERROR(
+        "not-authorized", FIRST_WORDS));
+    end();
+
+    begin(JB_STREAM_STATE_START);
+    hear(OPEN);
+    answer_open();
+    jb_stream_fail(&play.s, JB_STREAM_HOST_UNKNOWN, "no");
+    expect_said(OUR_OPEN ERROR("host-unknown", "no"));
+    end();
+}
+
+/* An answer to our newest ping says that all before it has arrived; others are signs of life. */
+static void pings_are_numbered(void **state)
+{
+    static const struct {
+        struct jb_str pong;
+        const char *events;
+    } rows[] = {
+        { JB_STR_INIT("\0\0\0\0"), "alive; " },         { JB_STR_INIT("\0\0\0\4"), "alive; " },
+        { JB_STR_INIT("\0\0\0"), "alive; " },           { JB_STR_INIT("\0\0\0\2"), "answer; " },
+        { JB_STR_INIT("\0\0\0\2"), "alive; " },         { JB_STR_INIT("\0\0\0\1"), "alive; " },
+        { JB_STR_INIT("\0\0\0\3\0"), "alive; " },       { JB_STR_INIT("\0\0\0\3"), "answer; " },
+        { JB_STR_INIT("\xff\xff\xff\xff"), "alive; " },
+    };
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    for (uint32_t i = 1; i <= 3; i++)
+        assert_int_equal(jb_stream_ping(&play.s), i);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        hear_frame(0x8a, rows[i].pong);
+        expect_events(rows[i].events);
+    }
     end();
 }
 
@@ -291,13 +182,43 @@ static void refuses_bad_xml(void **state)
         { JB_STREAM_STATE_BOUND, "<a/><b/>", "bad-format", "a message is exactly one element" },
         { JB_STREAM_STATE_BOUND, "<a>", "bad-format", "a message is exactly one element" },
         { JB_STREAM_STATE_BOUND, "hello", "bad-format", "a message is exactly one element" },
-        { JB_STREAM_STATE_OPEN, "<a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></a>",
-          "policy-violation",
-          "too deep, too many elements, attributes or namespaces, or too long a name" },
     };
     (void)state;
 
     check_faults(rows, COUNT(rows));
+}
+
+/* The limit is named that was reached in this state. */
+static void names_the_limit(void **state)
+{
+    char deep[33 * 7 + 1] = "", many[4100 * 4] = "<a>";
+    (void)state;
+
+    for (int i = 0; i < 33; i++)
+        memcpy(deep + 3 * i, "<a>", 4);
+    for (int i = 0; i < 4096; i++)
+        memcpy(many + 3 + 4 * i, "<b/>", 5);
+    begin(JB_STREAM_STATE_OPEN);
+    hear(deep);
+    expect_events("fault policy-violation 1000 over preauth_depth; ");
+    end();
+    begin(JB_STREAM_STATE_BOUND);
+    hear(deep);
+    expect_events("fault policy-violation 1000 over xml_depth; ");
+    end();
+    begin(JB_STREAM_STATE_OPEN);
+    hear_frame(0x81, jb_str(many, 3 + 4 * 40));
+    expect_events("fault policy-violation 1000 over preauth_elements; ");
+    end();
+    begin(JB_STREAM_STATE_BOUND);
+    hear(many);
+    expect_events("fault policy-violation 1000 over xml_elements; ");
+    end();
+    begin(JB_STREAM_STATE_BOUND);
+    for (uint32_t i = 0; i <= play.config.limits.ws_fragments; i++)
+        hear_frame(i ? 0x00 : 0x01, JB_STR("a"));
+    expect_events("fault policy-violation 1009 over ws_fragments; ");
+    end();
 }
 
 static void white_space_is_a_sign_of_life(void **state)
@@ -325,7 +246,7 @@ static void too_much_talk_before_authentication(void **state)
         hear("<a xmlns='b'/>");
     play.events[0] = '\0';
     hear("<a xmlns='b'/>");
-    expect_events("fault policy-violation 1000; ");
+    expect_events("fault policy-violation 1000 over preauth_elements; ");
     end();
 }
 
@@ -471,7 +392,8 @@ static void broken_framing(void **state)
         play.config.limits.preauth_stanza_bytes = 299;
         jb_stream_set_config(&play.s, &play.config);
         hear_frame(0x81, jb_str(big, 300));
-        expect_events(opened ? "fault policy-violation 1009; " : "fault 1009; ");
+        expect_events(opened ? "fault policy-violation 1009 over preauth_stanza_bytes; "
+                             : "fault 1009 over preauth_stanza_bytes; ");
         expect_said(opened
                         ? "[<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
                           "<policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text "
@@ -505,7 +427,7 @@ static void limits_grow_with_authentication_only(void **state)
         jb_stream_close(&play.s, JB_STR_NONE);
         jb_stream_set_config(&play.s, &play.config);
         hear_frame(0x81, jb_str(big, sizeof big));
-        expect_events(authenticated ? "alive; " : "fault 1009; ");
+        expect_events(authenticated ? "alive; " : "fault 1009 over preauth_stanza_bytes; ");
         end();
     }
 }
@@ -697,7 +619,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(negotiates),
         TEST(refuses_what_the_state_does_not_allow),
+        TEST(failing_opens_first),
+        TEST(pings_are_numbered),
         TEST(refuses_bad_xml),
+        TEST(names_the_limit),
         TEST(white_space_is_a_sign_of_life),
         TEST(too_much_talk_before_authentication),
         TEST(closes_in_every_order),
