@@ -4,7 +4,7 @@
  * The parser accepts the XML that RFC 6120 section 11 allows and nothing more: no DTD, processing
  * instruction, comment or foreign entity.  What it accepts is relayed verbatim, so it is the
  * security boundary: whatever it accepts, every conforming parser must accept too, with the same
- * meaning.  It does not recurse, and it allocates nothing but the table.
+ * meaning.  It does not recurse, and takes memory in proportion to the text.
  *
  * Nodes are elements in document order.  Attributes and character data have no nodes: the text is
  * verified, so they are found again by a short scan when somebody asks. */
@@ -69,7 +69,7 @@ uint16_t jb_node_next(const struct jb_doc *doc, uint16_t node);
 uint16_t jb_node_child(const struct jb_doc *doc, uint16_t node, const char *name, enum jb_ns ns);
 
 struct jb_str jb_node_name(const struct jb_doc *doc, uint16_t node);
-struct jb_str jb_node_ns(const struct jb_doc *doc, uint16_t node); /* the URI */
+struct jb_str jb_node_ns(const struct jb_doc *doc, uint16_t node); /* the URI as written */
 bool jb_node_is(const struct jb_doc *doc, uint16_t node, const char *name, enum jb_ns ns);
 /* The element as it stands in the text, tags included. */
 struct jb_str jb_node_xml(const struct jb_doc *doc, uint16_t node);
