@@ -134,6 +134,7 @@ static void upgrade(struct conn *c, const struct jb__http_request *req, bool ech
     memcpy(c->target, req->target.p, req->target.n);
     c->target[req->target.n] = '\0';
     conn_stream_begin(c, handshake.deflate.on ? handshake.deflate.window_bits : 0, echo);
+    conn_http_deinit(c);
 }
 
 static bool is_websocket_path(const struct jb__http_request *req, bool *echo)
