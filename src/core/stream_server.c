@@ -61,8 +61,7 @@ static bool is_foreign_header(const struct jb_doc *doc)
            jb_str_eqz(name, "close");
 }
 
-bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
-                           struct jb_stream_event *ev)
+bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
 {
     const struct jb_node *root = &ev->doc.nodes[0];
 

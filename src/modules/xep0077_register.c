@@ -6,6 +6,7 @@
  * with names that look alike, one finds it taken. */
 #include "modules/xep0077_register.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "modules/xep0077_names.h"
 #include "server/auth.h"
@@ -99,6 +100,16 @@ static void release(struct registration *reg)
     (void)submit(reg, unit);
 }
 
+static void tell_created(struct registration *reg)
+{
+    struct reactor *r = reg->iq->reactor;
+    struct jb_jid jid;
+    int rc = jb_jid_make(reg->local, host_of(reg), JB_STR_NONE, &r->arena, &jid);
+
+    jb_assert(rc == 0);
+    user_created(r, jid);
+}
+
 static void on_created(struct store_unit *unit)
 {
     struct registration *reg = unit->ctx;
@@ -112,6 +123,7 @@ static void on_created(struct store_unit *unit)
     } else {
         jb_log(JB_LOG_INFO, "account registered", JB_F("user", reg->local),
                JB_F("host", host_of(reg)));
+        tell_created(reg);
         iq_done(reg->iq);
         end(reg);
     }

@@ -71,7 +71,8 @@ static bool is_forged(const struct session *s, const struct jb_draft *d, uint16_
 
     if (jb_node_is(d->doc, child, "stanza-id", JB_NS_SID))
         return names_us(conf, d, child, "by", &jid);
-    if (jb_node_is(d->doc, child, "delay", JB_NS_DELAY))
+    if (jb_node_is(d->doc, child, "delay", JB_NS_DELAY) ||
+        jb_node_is(d->doc, child, "x", JB_NS_OLD_DELAY)) /* XEP-0091, which clients still read */
         return names_us(conf, d, child, "from", &jid) && !jb_jid_eq_bare(jid, s->jid);
     return false;
 }

@@ -331,8 +331,10 @@ static void on_account_changed(void *ctx, enum control_users_event event, struct
     int rc = jb_jid_make(local, domain, JB_STR_NONE, &first->arena, &jid);
 
     jb_assert(rc == 0);
-    if (event == CONTROL_USER_ADDED)
-        return; /* one that did not exist is not kept in memory */
+    if (event == CONTROL_USER_ADDED) {
+        user_created(first, jid);
+        return;
+    }
     n = jb_alloc(alloc, sizeof *n + jb_jid_str(jid).n);
     *n = (struct account_news){ .mail.deliver = on_account_news, .event = event, .jid = jid };
     n->jid.p = memcpy(n + 1, jid.p, jb_jid_str(jid).n);

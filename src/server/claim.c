@@ -212,6 +212,7 @@ static void on_created(struct store_unit *u)
     }
     rc = jb_jid_make(cl->local, host_name(cl), JB_STR_NONE, &cl->arena, &jid);
     jb_assert(rc == 0);
+    user_created(r, jid);
     jb_log(JB_LOG_INFO, "account claimed", JB_F("jid", jb_jid_str(jid)),
            JB_FZ("role", cl->inviter.n ? "user" : "administrator"));
     if (cl->inviter.n && jb_jid_parse(cl->inviter, &cl->arena, &inviter) == 0)

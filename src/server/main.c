@@ -2,6 +2,7 @@
 #include "server/boot.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,6 +47,16 @@ static int explain(const char *key)
     fwrite(out.p, 1, out.n, rc == 0 ? stdout : stderr);
     jb__buf_deinit(&out);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* What a burst took goes back to the system: without this the allocator raises its own threshold
+ * with every large block it sees freed, and keeps what lies below. */
+static void tame_allocator(void)
+{
+    enum { LARGE_BYTES = 1024 * 1024 };
+
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
 }
 
 int main(int argc, char **argv)
@@ -100,5 +111,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "jabirud: what is `%s`?\n%s", argv[optind], usage);
         return EXIT_USAGE;
     }
+    tame_allocator();
     return boot_run(&boot);
 }

@@ -85,15 +85,16 @@ void user_free_all(struct reactor *r)
         free_user(jb__container_of(node, struct user, node));
 }
 
-/* Nobody needs him now: he stays as a memory of the store until there are too many of those.  One
- * that does not exist, or was anonymous, is forgotten at once. */
+/* Nobody needs him now: he stays as a memory of the store until there are too many of those.  So
+ * does the memory that there is no such account: asking for it must not take longer, or shorter,
+ * than for one that is there. */
 static void settle(struct user *u)
 {
     struct reactor *r = u->reactor;
 
     if (u->session_count || u->pins || u->waiting || u->state == USER_LOADING)
         return;
-    if (u->state == USER_UNKNOWN || u->anonymous || u->stale || r->stopping) {
+    if (u->load_failed || u->anonymous || u->stale || r->stopping) {
         free_user(u);
         return;
     }
@@ -131,6 +132,31 @@ void user_forget(struct user *u)
     u->stale = true;
     user_pin(u);
     user_unpin(u);
+}
+
+struct creation {
+    struct mail mail;
+    struct jb_jid jid; /* text behind the struct */
+};
+
+static void on_creation(struct reactor *r, struct mail *mail)
+{
+    struct creation *c = jb__container_of(mail, struct creation, mail);
+    struct user *u = user_find(r, c->jid);
+
+    if (u && u->state == USER_UNKNOWN)
+        user_forget(u);
+    jb_free(alloc, c);
+}
+
+void user_created(struct reactor *r, struct jb_jid bare)
+{
+    struct jb_str text = jb_jid_bare_str(bare);
+    struct creation *c = jb_alloc(alloc, sizeof *c + text.n);
+
+    *c = (struct creation){ .mail.deliver = on_creation, .jid = jb_jid_bare(bare) };
+    c->jid.p = memcpy(c + 1, text.p, text.n);
+    reactor_send(r, router_home(r, bare), &c->mail);
 }
 
 /* ---- loading ---- */

@@ -77,6 +77,9 @@ void user_kick(struct user *u, enum jb_stream_error error, const char *words);
  * and from now on he is somebody who does not exist. */
 void user_remove(struct user *u);
 
+/* An account was made (committed): who remembers that there was none forgets it.  Any reactor. */
+void user_created(struct reactor *r, struct jb_jid bare);
+
 /* What is in memory is not to be believed any more: once nobody needs him he leaves it. */
 void user_forget(struct user *u);
 

@@ -93,6 +93,7 @@ def main():
     parser.add_argument("--bin", help="the server")
     parser.add_argument("--cli", help="the command line tool, to add users")
     parser.add_argument("--only", action="append", metavar="N", help="case numbers: 14, 20-28")
+    parser.add_argument("--without", action="append", metavar="N", help="case numbers to leave out")
     parser.add_argument("--harness", default=os.path.join(HERE, "..", "harness"), metavar="DIR",
                         help="the folder with server.py, which starts and stops the server")
     parser.add_argument("--rss-factor", type=float, default=1.0, metavar="F",
@@ -102,7 +103,10 @@ def main():
     parser.add_argument("--trace", action="store_true", help="tracebacks of unexpected errors")
     parser.add_argument("--list", action="store_true", help="print the cases, run nothing")
     args = parser.parse_args()
-    chosen = [CASES[n] for n in numbers(args.only)]
+    without = numbers(args.without) if args.without else []
+    chosen = [CASES[n] for n in numbers(args.only) if n not in without]
+    for number in without:
+        print("# %02d is not run: asked to leave it out" % number)
     if args.list:
         print("\n".join("%2d %s - %s" % (e.number, e.run.__name__, e.title) for e in chosen))
         return 0

@@ -75,7 +75,7 @@ OPTIONS = {
 }
 
 # Options outside all sections. The rig gives each server a port for its metrics.
-ROOT_OPTIONS = ("metrics_listen",)
+ROOT_OPTIONS = ("metrics_listen", "reactors")
 METRICS_PATH = "/metrics"
 # A limit that bites is counted: jabiru_limit_total{limit="xml_depth"} 3
 LIMIT_METRIC = r'jabiru_limit_total\{limit="%s"\} ([0-9.e+]+)'
