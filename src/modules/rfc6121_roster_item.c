@@ -94,8 +94,8 @@ static bool read_address(struct jb_str text, struct jb_jid *jid)
 
 struct roster_item *roster_item_decode(struct jb_str jid, struct jb_str record)
 {
-    struct jb_str groups[GROUPS_MOST];
-    struct roster_item_parts parts = { .groups = groups };
+    struct roster_item_parts parts = { 0 };
+    struct roster_item *item = NULL;
     struct jb_str rest = jb_str_from(record, HEAD_BYTES);
 
     if (record.n < HEAD_BYTES || record.p[0] != RECORD_VERSION || !read_address(jid, &parts.jid))
@@ -106,8 +106,12 @@ struct roster_item *roster_item_decode(struct jb_str jid, struct jb_str record)
     if (parts.group_count > GROUPS_MOST || !take_text(&rest, &parts.name) ||
         !take_text(&rest, &parts.request))
         return NULL;
-    for (uint16_t i = 0; i < parts.group_count; i++)
-        if (!take_text(&rest, &groups[i]))
-            return NULL;
-    return rest.n == 0 ? roster_item_new(&parts) : NULL;
+    parts.groups = jb_alloc(&jb_allocator_abort, parts.group_count * sizeof *parts.groups);
+    uint16_t read = 0;
+    while (read < parts.group_count && take_text(&rest, &parts.groups[read]))
+        read++;
+    if (read == parts.group_count && rest.n == 0)
+        item = roster_item_new(&parts);
+    jb_free(&jb_allocator_abort, parts.groups);
+    return item;
 }
