@@ -609,10 +609,10 @@ static void spoil_order(char *final)
 
 static void spoil_extension(char *final)
 {
-    char *at = proof_in(final);
+    size_t at = (size_t)(proof_in(final) - final);
 
-    memmove(at + 4, at, strlen(at) + 1);
-    memcpy(at, ",m=1", 4);
+    memmove(final + at + 4, final + at, strlen(final + at) + 1);
+    memcpy(final + at, ",m=1", 4);
 }
 
 static void test_39_last_message(void **state)
