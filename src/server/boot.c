@@ -75,7 +75,9 @@ static int make_folder(const char *path)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return 0;
-    return say("cannot make the data folder", strerror(errno));
+    jb_log(JB_LOG_ERROR, "cannot make the data folder", JB_FZ("folder", path),
+           JB_FZ("why", strerror(errno)));
+    return JB_EIO;
 }
 
 static int open_store(struct server *s)
