@@ -54,11 +54,14 @@ void jb_fault_write(struct jb_xml *x, const struct jb_fault *fault)
     jb_xml_close(x);
 }
 
-void jb_stream_error_write(struct jb_xml *x, enum jb_stream_error condition, const char *words)
+void jb_stream_error_write(struct jb_xml *x, enum jb_stream_error condition, const char *words,
+                           struct jb_str more)
 {
     jb_xml_open(x, "stream:error", JB_NS_NONE);
     jb_xml_attr(x, "xmlns:stream", jb_ns_uri(JB_NS_STREAMS));
     jb_xml_leaf(x, stream_errors[condition], JB_NS_STREAM_ERRORS, JB_STR_NONE);
     write_words(x, JB_NS_STREAM_ERRORS, words);
+    if (more.n)
+        jb_xml_raw(x, more);
     jb_xml_close(x);
 }

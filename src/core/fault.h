@@ -98,7 +98,9 @@ const char *jb_stream_error_name(enum jb_stream_error condition);
 
 /* Writes the <error/> child of an error stanza (RFC 6120 section 8.3.2). */
 void jb_fault_write(struct jb_xml *x, const struct jb_fault *fault);
-/* Writes a whole <stream:error/> (section 4.9.2; RFC 7395 section 3.5); words may be NULL. */
-void jb_stream_error_write(struct jb_xml *x, enum jb_stream_error condition, const char *words);
+/* Writes a whole <stream:error/> (section 4.9.2; RFC 7395 section 3.5); words may be NULL, `more`
+ * is the element of an application (section 4.9.4) or empty. */
+void jb_stream_error_write(struct jb_xml *x, enum jb_stream_error condition, const char *words,
+                           struct jb_str more);
 
 #endif

@@ -6,16 +6,19 @@
 void jb_sendq_init(struct jb_sendq *q, const struct jb_allocator *alloc)
 {
     *q = (struct jb_sendq){ .alloc = alloc };
-    q->end = &q->first;
+    q->end = q->cut = &q->first;
 }
 
-static void free_first(struct jb_sendq *q)
+/* Takes an item out; `link` is what points to it. */
+static void drop(struct jb_sendq *q, struct jb_sendq_item **link)
 {
-    struct jb_sendq_item *item = q->first;
+    struct jb_sendq_item *item = *link;
 
-    q->first = item->next;
-    if (!q->first)
-        q->end = &q->first;
+    *link = item->next;
+    if (q->end == &item->next)
+        q->end = link;
+    if (q->cut == &item->next)
+        q->cut = link;
     jb_stanza_unref(item->stanza);
     jb_free(q->alloc, item);
 }
@@ -23,9 +26,20 @@ static void free_first(struct jb_sendq *q)
 void jb_sendq_deinit(struct jb_sendq *q)
 {
     while (q->first)
-        free_first(q);
+        drop(q, &q->first);
     q->unsent = NULL;
-    q->bytes_unsent = q->bytes_unacked = 0;
+    q->bytes_unsent = q->bytes_unacked = q->kept = 0;
+}
+
+void jb_sendq_move(struct jb_sendq *to, struct jb_sendq *from)
+{
+    jb_assert(!to->first);
+    *to = *from;
+    if (from->end == &from->first)
+        to->end = &to->first;
+    if (from->cut == &from->first)
+        to->cut = &to->first;
+    jb_sendq_init(from, from->alloc);
 }
 
 uint64_t jb_sendq_item_bytes(const struct jb_sendq_item *item)
@@ -36,6 +50,8 @@ uint64_t jb_sendq_item_bytes(const struct jb_sendq_item *item)
 static void append(struct jb_sendq *q, struct jb_sendq_item *item)
 {
     item->next = NULL;
+    if (item->counted)
+        item->number = ++q->queued;
     *q->end = item;
     q->end = &item->next;
     if (!q->unsent)
@@ -92,20 +108,43 @@ int jb_sendq_push(struct jb_sendq *q, struct jb_stanza *s, const struct jb_wrap 
         return JB_ENOMEM;
     if (!wrap)
         item->middle_bytes = s->doc.bytes;
+    else
+        item->tag = wrap->tag;
     item->stanza = jb_stanza_ref(s);
     item->counted = true;
     append(q, item);
     return 0;
 }
 
-int jb_sendq_push_raw(struct jb_sendq *q, struct jb_str text)
+static struct jb_sendq_item *new_text(struct jb_sendq *q, struct jb_str text)
 {
     struct jb_sendq_item *item = new_item(q, text.n);
 
     if (!item)
-        return JB_ENOMEM;
+        return NULL;
     memcpy(item->bytes, text.p, text.n);
     item->head_bytes = (uint32_t)text.n;
+    return item;
+}
+
+int jb_sendq_push_raw(struct jb_sendq *q, struct jb_str text)
+{
+    struct jb_sendq_item *item = new_text(q, text);
+
+    if (!item)
+        return JB_ENOMEM;
+    append(q, item);
+    return 0;
+}
+
+int jb_sendq_push_saved(struct jb_sendq *q, struct jb_str text, int64_t tag)
+{
+    struct jb_sendq_item *item = new_text(q, text);
+
+    if (!item)
+        return JB_ENOMEM;
+    item->counted = true;
+    item->tag = tag;
     append(q, item);
     return 0;
 }
@@ -122,18 +161,71 @@ void jb_sendq_sent(struct jb_sendq *q)
 {
     struct jb_sendq_item *item = q->unsent;
 
-    jb_assert(item);
+    jb_assert(item && *q->cut == item);
     uint32_t bytes = (uint32_t)jb_sendq_item_bytes(item);
     q->unsent = item->next;
     q->bytes_unsent -= bytes;
     if (item->counted)
-        q->sent++;
-    if (q->keep) {
+        q->sent = item->number;
+    if (item->tag || (q->keep && item->counted)) {
+        q->cut = &item->next;
         q->bytes_unacked += bytes;
+        q->kept++;
         return;
     }
-    jb_assert(q->first == item);
-    if (item->counted)
-        q->acked++;
-    free_first(q);
+    drop(q, q->cut);
+    if (q->kept == 0)
+        q->acked = q->sent;
+}
+
+bool jb_sendq_may_ack(const struct jb_sendq *q, uint32_t number)
+{
+    return number - q->acked <= q->sent - q->acked;
+}
+
+void jb_sendq_ack(struct jb_sendq *q, uint32_t number)
+{
+    jb_assert(jb_sendq_may_ack(q, number));
+    q->acked = number;
+}
+
+bool jb_sendq_take_acked(struct jb_sendq *q, int64_t *tag)
+{
+    struct jb_sendq_item *item = q->first;
+
+    if (item == q->unsent || (int32_t)(q->acked - item->number) < 0)
+        return false;
+    *tag = item->tag;
+    q->bytes_unacked -= (uint32_t)jb_sendq_item_bytes(item);
+    q->kept--;
+    drop(q, &q->first);
+    return true;
+}
+
+void jb_sendq_rewind(struct jb_sendq *q)
+{
+    q->unsent = q->first;
+    q->cut = &q->first;
+    q->bytes_unsent += q->bytes_unacked;
+    q->bytes_unacked = q->kept = 0;
+    q->sent = q->acked;
+}
+
+void jb_sendq_splice(struct jb_sendq *to, struct jb_sendq *from)
+{
+    jb_assert(to->kept == 0 && from->kept == 0);
+    for (struct jb_sendq_item *item = to->first; item; item = item->next)
+        item->counted = false;
+    if (from->first) {
+        *to->end = from->first;
+        to->end = from->end;
+    }
+    if (!to->unsent)
+        to->unsent = from->first;
+    to->bytes_unsent += from->bytes_unsent;
+    to->queued = from->queued;
+    to->sent = from->sent;
+    to->acked = from->acked;
+    to->keep = from->keep;
+    jb_sendq_init(from, from->alloc);
 }

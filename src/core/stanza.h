@@ -100,6 +100,7 @@ struct jb_str jb_stanza_inner(const struct jb_stanza *s);
 struct jb_wrap {
     struct jb_jid to;    /* unset: as sealed */
     struct jb_str added; /* well-formed XML behind the last child; usually empty */
+    int64_t tag;         /* what the sender calls it when it is acknowledged; 0: nothing */
 };
 
 /* What a root's start tag is written with. */

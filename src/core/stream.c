@@ -210,7 +210,8 @@ static void write_number(uint32_t number, char out[PING_BYTES])
         out[i] = (char)(number >> (8 * (PING_BYTES - 1 - i)));
 }
 
-/* True when a ping of ours is answered that was not before.  The newest may be answered alone. */
+/* True when a ping of ours is answered that was not before.  The newest may be answered alone: what
+ * went before it has arrived, and that is an acknowledgement where there is no better one. */
 static bool take_pong(struct jb_stream *s, const struct jb_ws_event *pong)
 {
     uint32_t number = 0;
@@ -223,6 +224,8 @@ static bool take_pong(struct jb_stream *s, const struct jb_ws_event *pong)
     if (number == s->ponged || number - s->ponged > s->pings - s->ponged)
         return false;
     s->ponged = number;
+    if (!s->sm.on && number == s->pings && !s->ping_due && jb_sendq_may_ack(&s->out, s->pinged))
+        jb_sendq_ack(&s->out, s->pinged);
     return true;
 }
 
@@ -270,35 +273,23 @@ void jb_stream_next(struct jb_stream *s, struct jb__arena *arena, struct jb_stre
 
 /* ---- what the owner says ---- */
 
-/* What is queued behind our farewell would never be sent. */
-static bool is_ending(const struct jb_stream *s)
-{
-    return s->state >= JB_STREAM_STATE_CLOSING;
-}
-
 int jb_stream_send_raw(struct jb_stream *s, struct jb_str xml)
 {
-    return is_ending(s) ? 0 : jb_sendq_push_raw(&s->out, xml);
+    return jb__stream_is_ending(s) ? 0 : jb_sendq_push_raw(&s->out, xml);
 }
 
 int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza, const struct jb_wrap *wrap)
 {
-    return is_ending(s) ? 0 : jb_sendq_push(&s->out, stanza, wrap);
+    return jb__stream_is_ending(s) ? 0 : jb_sendq_push(&s->out, stanza, wrap);
 }
 
-/* Text of at most a few hundred bytes that the stream makes itself. */
-struct small_text {
-    struct jb__buf buf;
-    struct jb_xml x;
-};
-
-static void small_begin(struct small_text *t, const struct jb_stream *s)
+void jb__stream_text_begin(struct jb__stream_text *t, const struct jb_stream *s)
 {
     jb__buf_init(&t->buf, s->out.alloc, 16 * 1024);
     jb_xml_begin(&t->x, &t->buf);
 }
 
-static int small_send(struct small_text *t, struct jb_stream *s)
+int jb__stream_text_send(struct jb__stream_text *t, struct jb_stream *s)
 {
     int rc = jb_xml_end(&t->x);
 
@@ -316,11 +307,11 @@ static void write_opt(struct jb_xml *x, const char *name, struct jb_str value)
 
 int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to, struct jb_str id)
 {
-    struct small_text t;
+    struct jb__stream_text t;
 
-    if (is_ending(s))
+    if (jb__stream_is_ending(s))
         return 0;
-    small_begin(&t, s);
+    jb__stream_text_begin(&t, s);
     jb_xml_open(&t.x, "open", JB_NS_FRAMING);
     write_opt(&t.x, "from", from);
     write_opt(&t.x, "to", to);
@@ -328,7 +319,7 @@ int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to, st
     jb_xml_attrz(&t.x, "xml:lang", "en");
     jb_xml_attrz(&t.x, "version", "1.0");
     jb_xml_close(&t.x);
-    int rc = small_send(&t, s);
+    int rc = jb__stream_text_send(&t, s);
     if (rc == 0)
         s->open_sent = true;
     return rc;
@@ -349,10 +340,10 @@ void jb_stream_bound(struct jb_stream *s)
     s->state = JB_STREAM_STATE_BOUND;
 }
 
-uint32_t jb_stream_ping(struct jb_stream *s)
+void jb_stream_ping(struct jb_stream *s)
 {
     s->ping_due = !s->ws_close_sent;
-    return ++s->pings;
+    s->pings++;
 }
 
 void jb_stream_close_ws(struct jb_stream *s, enum jb_ws_code code, const char *words)
@@ -377,18 +368,18 @@ void jb_stream_abort(struct jb_stream *s, enum jb_ws_code code, const char *word
 
 void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)
 {
-    struct small_text t;
+    struct jb__stream_text t;
 
     if (s->close_sent || s->ws_close_queued || s->ws_close_sent)
         return;
-    small_begin(&t, s);
+    jb__stream_text_begin(&t, s);
     jb_xml_open(&t.x, "close", JB_NS_FRAMING);
     write_opt(&t.x, "see-other-uri", see_other_uri);
     jb_xml_close(&t.x);
     s->close_sent = true;
     s->state = JB_STREAM_STATE_CLOSING;
     /* Without memory for the farewell the WebSocket is closed without one. */
-    if (small_send(&t, s) != 0)
+    if (jb__stream_text_send(&t, s) != 0)
         jb_stream_close_ws(s, JB_WS_INTERNAL, NULL);
 }
 
@@ -403,16 +394,22 @@ static int open_to_fail(struct jb_stream *s)
 
 void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words)
 {
-    struct small_text t;
+    jb__stream_fail_more(s, error, words, JB_STR_NONE);
+}
+
+void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const char *words,
+                          struct jb_str more)
+{
+    struct jb__stream_text t;
     int rc = 0;
 
-    if (is_ending(s))
+    if (jb__stream_is_ending(s))
         return;
     if (!s->open_sent)
         rc = open_to_fail(s);
-    small_begin(&t, s);
-    jb_stream_error_write(&t.x, error, words);
-    if (small_send(&t, s) == 0 && rc == 0)
+    jb__stream_text_begin(&t, s);
+    jb_stream_error_write(&t.x, error, words, more);
+    if (jb__stream_text_send(&t, s) == 0 && rc == 0)
         jb_stream_close(s, JB_STR_NONE);
     jb_stream_close_ws(s, error == JB_STREAM_SYSTEM_SHUTDOWN ? JB_WS_GOING_AWAY : JB_WS_NORMAL,
                        NULL);
@@ -472,6 +469,8 @@ static size_t put_due(struct jb_stream *s, char *out, size_t cap)
         write_number(s->pings, number);
         size_t ping = put_control(JB_WS_PING, jb_str(number, PING_BYTES), out + n, cap - n);
         s->ping_due = ping == 0;
+        if (ping)
+            s->pinged = s->out.sent;
         n += ping;
     }
     return n;
@@ -510,7 +509,26 @@ size_t jb_stream_render_bytes(const struct jb_stream *s)
         return 0; /* a ping that came after it is not answered */
     if (s->out.unsent)
         return JB_WS_HEAD_BYTES + (size_t)jb_sendq_item_bytes(s->out.unsent);
+    if (jb__sm_due_bytes(s))
+        return jb__sm_due_bytes(s);
     return s->pong_due || s->ping_due || s->ws_close_queued ? CONTROL_MOST : 0;
+}
+
+/* What is due of stream management, behind all that is queued: <resumed/> comes first. */
+static size_t put_sm(struct jb_stream *s, char *out, size_t cap)
+{
+    char buffer[JB__SM_DUE_BYTES];
+    struct jb_str text;
+    size_t n = 0;
+
+    if (jb__sm_due_bytes(s) == 0 || jb__sm_due_bytes(s) > cap)
+        return 0;
+    while ((text = jb__sm_next_due(s, buffer)).n > 0) {
+        n += jb_ws_write_head(out + n, JB_WS_TEXT, false, text.n, NULL);
+        memcpy(out + n, text.p, text.n);
+        n += text.n;
+    }
+    return n;
 }
 
 size_t jb_stream_render(struct jb_stream *s, char *out, size_t cap)
@@ -523,6 +541,7 @@ size_t jb_stream_render(struct jb_stream *s, char *out, size_t cap)
         n += put_frame(s, s->out.unsent, out + n);
         jb_sendq_sent(&s->out);
     }
+    n += put_sm(s, out + n, cap - n);
     if (s->ws_close_queued)
         n += put_close(s, out + n, cap - n);
     return n;

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "core/limits.h"
 #include "core/sendq.h"
+#include "core/sm.h"
 #include "core/ws_frame.h"
 
 enum jb_stream_state {
@@ -38,6 +39,11 @@ enum jb_stream_event_kind {
     JB_STREAM_EVENT_FAULT,   /* the other side broke a rule; the stream was ended with an error */
     JB_STREAM_EVENT_ALIVE,   /* a ping or pong: only a sign of life */
     JB_STREAM_EVENT_DONE,    /* the WebSocket is closed on both sides */
+    /* Stream management (XEP-0198); `sm` has the fields named: */
+    JB_STREAM_EVENT_SM_ENABLE, /* wished (resume, max_s): jb_stream_sm_enabled() or _failed() */
+    JB_STREAM_EVENT_SM_RESUME, /* wished (id, h): jb_stream_sm_resumed() or _failed() */
+    JB_STREAM_EVENT_SM_ASK,    /* the other side asks; it is answered with the next rendering */
+    JB_STREAM_EVENT_ACKED,     /* stanzas were acknowledged: jb_sendq_take_acked() */
 };
 
 struct jb_stream_event {
@@ -51,6 +57,7 @@ struct jb_stream_event {
     uint16_t ws_code;           /* FAULT, CLOSE: the WebSocket close code sent, or received */
     const char *words;          /* FAULT: what was wrong; static */
     enum jb_limit limit;        /* FAULT: the limit that was reached; JB_LIMIT_COUNT: none */
+    struct jb_sm_event sm;      /* SM_... */
     bool answers_ping;          /* ALIVE: the first answer to a ping of ours */
 };
 
@@ -62,6 +69,7 @@ struct jb_stream_config {
      * who we are, and what makes its id.  Empty, NULL: left out. */
     struct jb_str fail_from;
     void (*fail_id)(char id[JB__RANDOM_ID_BYTES + 1]);
+    uint32_t sm_first; /* where the counters of XEP-0198 begin: 0 but in tests */
 };
 
 struct jb_stream {
@@ -89,6 +97,8 @@ struct jb_stream {
     char *pong;        /* payload of the pong due; allocated while it is due and not empty */
     uint32_t elements; /* before authentication: first-level elements so far */
     uint32_t received; /* stanzas received while bound, modulo 2^32 (XEP-0198) */
+    uint32_t pinged;   /* what was sent when our newest ping was: out.sent */
+    struct jb_sm sm;
 };
 
 /* Compresses one message (RFC 7692); given by the owner when it was negotiated. */
@@ -137,9 +147,30 @@ JB_NODISCARD int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza,
 void jb_stream_authenticated(struct jb_stream *s);
 /* A resource is bound: stanzas pass. */
 void jb_stream_bound(struct jb_stream *s);
-/* Asks the other side for a sign of life.  Returns the ping's number: once `ponged` has reached it,
- * all that was rendered before it has arrived (RFC 6455 section 5.5.2). */
-uint32_t jb_stream_ping(struct jb_stream *s);
+/* Asks the other side for a sign of life.  Without stream management its answer (event
+ * ALIVE, answers_ping) also acknowledges what was sent before it (RFC 6455 section 5.5.2). */
+void jb_stream_ping(struct jb_stream *s);
+/* ---- stream management (XEP-0198; sm.c) ---- */
+
+/* Answers SM_ENABLE; counting begins.  `id` empty: it cannot be resumed. */
+JB_NODISCARD int jb_stream_sm_enabled(struct jb_stream *s, struct jb_str id, uint32_t max_s,
+                                      struct jb_str location);
+/* Refuses SM_ENABLE or SM_RESUME; `h`, on the wire, is what is known of the old stream, or NULL. */
+JB_NODISCARD int jb_stream_sm_failed(struct jb_stream *s, enum jb_stanza_error condition,
+                                     const uint32_t *h);
+/* The connection is gone, the stream is not: takes what the next one goes on with. */
+void jb_stream_sm_detach(struct jb_stream *s, struct jb_sm_saved *saved);
+/* Answers SM_RESUME: goes on as the stream that left `saved`, whose queue is taken over and sent
+ * again from what is not acknowledged.  It counts as bound. */
+JB_NODISCARD int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *saved,
+                                      struct jb_str id);
+/* All up to this number of `received` is handled: what the next <a/> says. */
+void jb_stream_sm_handled(struct jb_stream *s, uint32_t received);
+/* Says it with the next rendering, unasked. */
+void jb_stream_sm_tell(struct jb_stream *s);
+/* Asks what the other side has handled, unless that is asked already. */
+void jb_stream_sm_ask(struct jb_stream *s);
+
 /* Ends the stream with an error (RFC 7395 section 3.5), our <open/> first when it was not sent;
  * then <close/> and the WebSocket's close.  Once closing, nothing more. */
 void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words);

@@ -13,4 +13,33 @@ bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
 bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_stream_error error,
                       const char *words);
 
+/* The same with an element of an application behind the condition. */
+void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const char *words,
+                          struct jb_str more);
+/* Nothing that is queued now would be sent. */
+static inline bool jb__stream_is_ending(const struct jb_stream *s)
+{
+    return s->state >= JB_STREAM_STATE_CLOSING;
+}
+
+/* Text of at most a few hundred bytes that the stream makes itself. */
+struct jb__stream_text {
+    struct jb__buf buf;
+    struct jb_xml x;
+};
+void jb__stream_text_begin(struct jb__stream_text *t, const struct jb_stream *s);
+/* Queues it; 0 or JB_ENOMEM. */
+JB_NODISCARD int jb__stream_text_send(struct jb__stream_text *t, struct jb_stream *s);
+
+/* ---- stream management (sm.c) ---- */
+/* An element of its namespace. */
+bool jb__sm_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev);
+/* Ends the stream because `h` acknowledges more than the `sent` stanzas there were. */
+bool jb__sm_too_high(struct jb_stream *s, struct jb_stream_event *ev, uint32_t h, uint32_t sent);
+enum { JB__SM_DUE_BYTES = 64 };
+/* Room that <a/> and <r/> need when they are due; 0: none is. */
+size_t jb__sm_due_bytes(const struct jb_stream *s);
+/* The next of them, in `text`; empty: none is due any more. */
+struct jb_str jb__sm_next_due(struct jb_stream *s, char text[JB__SM_DUE_BYTES]);
+
 #endif

@@ -80,6 +80,8 @@ bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena, struct 
         ev->kind = JB_STREAM_EVENT_SASL;
         return true;
     }
+    if (root->ns == JB_NS_SM)
+        return jb__sm_on_element(s, arena, ev);
     if (root->ns_bytes == 0)
         return jb__stream_fault(s, ev, JB_STREAM_INVALID_NAMESPACE,
                                 "an element without a namespace; each frame declares its own");

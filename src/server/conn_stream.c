@@ -370,6 +370,14 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
     case JB_STREAM_EVENT_ELEMENT:
         stream_error(c, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "an element nobody here understands");
         break;
+    case JB_STREAM_EVENT_SM_ENABLE:
+    case JB_STREAM_EVENT_SM_RESUME: /* not offered */
+        if (jb_stream_sm_failed(&c->stream, JB_STANZA_FEATURE_NOT_IMPLEMENTED, NULL) != 0)
+            conn_close(c, "no memory for an answer");
+        break;
+    case JB_STREAM_EVENT_SM_ASK:
+    case JB_STREAM_EVENT_ACKED:
+        break;
     case JB_STREAM_EVENT_CLOSE:
         on_close(c);
         break;

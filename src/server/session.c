@@ -242,7 +242,8 @@ void session_flushed(struct session *s)
     if (s->receipt != RECEIPT_ASKED)
         return;
     s->receipt = RECEIPT_PINGED;
-    s->receipt_ping = jb_stream_ping(&s->conn->stream);
+    jb_stream_ping(&s->conn->stream);
+    s->receipt_ping = s->conn->stream.pings;
     conn_mark_dirty(s->conn);
 }
 

@@ -75,7 +75,8 @@ static inline JB_PRINTF(3, 4) void note(char *line, size_t cap, const char *form
 static inline void note_event(const struct jb_stream_event *ev)
 {
     static const char *const names[] = { "",      "open",  "sasl",  "stanza", "element",
-                                         "close", "fault", "alive", "done" };
+                                         "close", "fault", "alive", "done",
+                                         "enable", "resume", "ask", "acked" };
 
     note(play.events, sizeof play.events, "%s", ev->answers_ping ? "answer" : names[ev->kind]);
     if (ev->kind == JB_STREAM_EVENT_FAULT && ev->error)

@@ -78,7 +78,7 @@ static void keeps_what_is_not_acknowledged(void **state)
 
     jb_sendq_init(&q, &jb_allocator_libc);
     q.keep = true;
-    q.sent = q.acked = UINT32_MAX;
+    q.queued = q.sent = q.acked = UINT32_MAX;
     assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
     assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
     jb_sendq_sent(&q);
@@ -96,6 +96,130 @@ static void keeps_what_is_not_acknowledged(void **state)
     jb_sendq_deinit(&q);
     assert_int_equal(s->refs, 1);
     assert_int_equal(q.bytes_unacked, 0);
+    jb_stanza_unref(s);
+}
+
+/* Sends all that is unsent. */
+static void send_all(struct jb_sendq *q)
+{
+    while (q->unsent)
+        jb_sendq_sent(q);
+}
+
+static void push(struct jb_sendq *q, struct jb_stanza *s, int64_t tag)
+{
+    const struct jb_wrap wrap = { .tag = tag };
+
+    assert_int_equal(jb_sendq_push(q, s, &wrap), 0);
+}
+
+/* The tags that are taken now, as a decimal number. */
+static int64_t taken(struct jb_sendq *q)
+{
+    int64_t tag, all = 0;
+
+    while (jb_sendq_take_acked(q, &tag))
+        all = all * 10 + tag;
+    return all;
+}
+
+static void acknowledges(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    struct jb_sendq q;
+    (void)state;
+
+    jb_sendq_init(&q, &jb_allocator_libc);
+    q.keep = true;
+    q.queued = q.sent = q.acked = UINT32_MAX - 1;
+    push(&q, s, 1);
+    assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<r/>")), 0);
+    push(&q, s, 2);
+    push(&q, s, 3);
+    assert_false(jb_sendq_may_ack(&q, UINT32_MAX)); /* not sent yet */
+    jb_sendq_sent(&q);
+    jb_sendq_sent(&q); /* what is no stanza is not kept */
+    jb_sendq_sent(&q);
+    assert_int_equal(q.kept, 2);
+    assert_true(jb_sendq_may_ack(&q, UINT32_MAX - 1));
+    assert_true(jb_sendq_may_ack(&q, 0));
+    assert_false(jb_sendq_may_ack(&q, 1));
+    assert_false(jb_sendq_may_ack(&q, UINT32_MAX - 2));
+    jb_sendq_ack(&q, UINT32_MAX);
+    assert_int_equal(taken(&q), 1);
+    assert_int_equal(q.kept, 1);
+    send_all(&q);
+    jb_sendq_ack(&q, 1);
+    assert_int_equal(taken(&q), 23);
+    assert_null(q.first);
+    assert_int_equal(q.bytes_unacked, 0);
+    push(&q, s, 4);
+    send_all(&q);
+    jb_sendq_ack(&q, 2);
+    assert_int_equal(taken(&q), 4);
+    jb_sendq_deinit(&q);
+    assert_int_equal(s->refs, 1);
+    jb_stanza_unref(s);
+}
+
+static void sends_again_after_rewinding(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    struct jb_sendq q, other;
+    (void)state;
+
+    jb_sendq_init(&q, &jb_allocator_libc);
+    jb_sendq_init(&other, &jb_allocator_libc);
+    q.keep = true;
+    for (int64_t tag = 1; tag <= 4; tag++)
+        push(&q, s, tag);
+    for (int i = 0; i < 3; i++)
+        jb_sendq_sent(&q);
+    jb_sendq_ack(&q, 1);
+    assert_int_equal(taken(&q), 1);
+    jb_sendq_move(&other, &q);
+    assert_null(q.first);
+    jb_sendq_rewind(&other);
+    assert_int_equal(other.bytes_unsent, 3 * other.unsent->head_bytes +
+                                             3 * other.unsent->middle_bytes +
+                                             3 * other.unsent->tail_bytes);
+    assert_int_equal(other.sent, 1);
+    assert_int_equal(other.unsent->tag, 2);
+    assert_int_equal(jb_sendq_push_saved(&other, JB_STR("<message/>"), 5), 0);
+    send_all(&other);
+    assert_int_equal(other.sent, 5);
+    jb_sendq_ack(&other, 5);
+    assert_int_equal(taken(&other), 2345);
+    /* An empty one moves as well. */
+    jb_sendq_move(&q, &other);
+    push(&q, s, 6);
+    send_all(&q);
+    assert_int_equal(q.sent, 6);
+    jb_sendq_deinit(&q);
+    jb_sendq_deinit(&other);
+    assert_int_equal(s->refs, 1);
+    jb_stanza_unref(s);
+}
+
+/* Without stream management only what somebody asked about is kept. */
+static void keeps_what_has_a_tag(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    struct jb_sendq q;
+    (void)state;
+
+    jb_sendq_init(&q, &jb_allocator_libc);
+    assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
+    push(&q, s, 7);
+    assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
+    send_all(&q);
+    assert_int_equal(q.kept, 1);
+    assert_int_equal(q.acked, 1);
+    assert_int_equal(q.sent, 3);
+    jb_sendq_ack(&q, 3);
+    assert_int_equal(taken(&q), 7);
+    assert_null(q.first);
+    jb_sendq_deinit(&q);
     jb_stanza_unref(s);
 }
 
@@ -178,6 +302,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keeps_order_and_counts),
         TEST(keeps_what_is_not_acknowledged),
+        TEST(acknowledges),
+        TEST(sends_again_after_rewinding),
+        TEST(keeps_what_has_a_tag),
         TEST(wraps),
         TEST(out_of_memory),
     };

@@ -182,7 +182,7 @@ static void faults(void **state)
     for (int c = JB_STREAM_BAD_FORMAT; c <= JB_STREAM_UNSUPPORTED_VERSION; c++) {
         struct jb_doc doc;
         begin();
-        jb_stream_error_write(&x, (enum jb_stream_error)c, "why <not>");
+        jb_stream_error_write(&x, (enum jb_stream_error)c, "why <not>", JB_STR_NONE);
         assert_int_equal(jb_xml_end(&x), 0);
         assert_int_equal(jb_xml_parse(jb__buf_str(&buf), &kit_bounds, &arena, &doc), JB_XML_OK);
         assert_true(jb_node_is(&doc, 0, "error", JB_NS_STREAMS));
