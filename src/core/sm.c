@@ -150,6 +150,20 @@ void jb_stream_sm_ask(struct jb_stream *s)
     s->sm.ask_due = s->sm.on && !s->sm.asked;
 }
 
+static const char too_high_words[] = "acknowledged what was never sent, or less than before";
+
+/* Section 4. */
+void jb_stream_sm_too_high(struct jb_stream *s, uint32_t h, uint32_t sent)
+{
+    char more[160];
+
+    snprintf(more, sizeof more,
+             "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='%" PRIu32 "' send-count='%" PRIu32
+             "'/>",
+             h, sent);
+    jb__stream_fail_more(s, JB_STREAM_UNDEFINED_CONDITION, too_high_words, jb_strz(more));
+}
+
 /* ---- what the other side says ---- */
 
 static bool refuse(struct jb_stream *s, struct jb_stream_event *ev)
@@ -199,21 +213,13 @@ static bool on_resume(struct jb_stream *s, struct jb__arena *arena, struct jb_st
     return true;
 }
 
-/* XEP-0198 section 4: the other side acknowledges what was never sent to it. */
-bool jb__sm_too_high(struct jb_stream *s, struct jb_stream_event *ev, uint32_t h, uint32_t sent)
+static bool too_high(struct jb_stream *s, struct jb_stream_event *ev)
 {
-    char more[160];
-
-    snprintf(more, sizeof more,
-             "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='%" PRIu32 "' send-count='%" PRIu32
-             "'/>",
-             h, sent);
-    jb__stream_fail_more(s, JB_STREAM_UNDEFINED_CONDITION,
-                         "acknowledged what was never sent, or less than before", jb_strz(more));
+    jb_stream_sm_too_high(s, ev->sm.h, s->out.sent - s->sm.out_base);
     ev->kind = JB_STREAM_EVENT_FAULT;
     ev->error = JB_STREAM_UNDEFINED_CONDITION;
     ev->ws_code = s->ws_close_code;
-    ev->words = "acknowledged what was never sent, or less than before";
+    ev->words = too_high_words;
     return true;
 }
 
@@ -224,7 +230,7 @@ static bool on_answer(struct jb_stream *s, struct jb_stream_event *ev)
     if (!read_h(ev))
         return jb__stream_fault(s, ev, JB_STREAM_INVALID_XML, "<a/> has a number as its h");
     if (!jb_sendq_may_ack(&s->out, ev->sm.h + s->sm.out_base))
-        return jb__sm_too_high(s, ev, ev->sm.h, s->out.sent - s->sm.out_base);
+        return too_high(s, ev);
     jb_sendq_ack(&s->out, ev->sm.h + s->sm.out_base);
     s->sm.asked = false;
     ev->kind = JB_STREAM_EVENT_ACKED;

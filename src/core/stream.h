@@ -164,6 +164,8 @@ void jb_stream_sm_detach(struct jb_stream *s, struct jb_sm_saved *saved);
  * again from what is not acknowledged.  It counts as bound. */
 JB_NODISCARD int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *saved,
                                       struct jb_str id);
+/* Ends the stream because SM_RESUME acknowledges more than the `sent` stanzas there were. */
+void jb_stream_sm_too_high(struct jb_stream *s, uint32_t h, uint32_t sent);
 /* All up to this number of `received` is handled: what the next <a/> says. */
 void jb_stream_sm_handled(struct jb_stream *s, uint32_t received);
 /* Says it with the next rendering, unasked. */

@@ -34,8 +34,6 @@ JB_NODISCARD int jb__stream_text_send(struct jb__stream_text *t, struct jb_strea
 /* ---- stream management (sm.c) ---- */
 /* An element of its namespace. */
 bool jb__sm_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev);
-/* Ends the stream because `h` acknowledges more than the `sent` stanzas there were. */
-bool jb__sm_too_high(struct jb_stream *s, struct jb_stream_event *ev, uint32_t h, uint32_t sent);
 enum { JB__SM_DUE_BYTES = 64 };
 /* Room that <a/> and <r/> need when they are due; 0: none is. */
 size_t jb__sm_due_bytes(const struct jb_stream *s);

@@ -65,7 +65,7 @@ static struct offline_session *of_session(struct session *s)
 static bool takes_messages(const struct session *s)
 {
     return session_is_available(s) && s->priority >= 0 &&
-           s->conn->stream.state == JB_STREAM_STATE_BOUND;
+           (!s->conn || s->conn->stream.state == JB_STREAM_STATE_BOUND);
 }
 
 static bool anybody_takes(struct user *u)
@@ -414,7 +414,7 @@ static enum verdict on_received(struct session *s)
 
     os->waits = false;
     if (waited && offline_of(s->user)->state == ARRIVING &&
-        s->conn->stream.state == JB_STREAM_STATE_BOUND)
+        s->conn && s->conn->stream.state == JB_STREAM_STATE_BOUND)
         page_done(s->user);
     return NEXT;
 }

@@ -12,6 +12,7 @@
 #include "server/module.h"
 #include "server/profile.h"
 #include "server/server.h"
+#include "server/session_sm.h"
 #include "server/welcome.h"
 
 #include <errno.h>
@@ -353,6 +354,7 @@ static void say_farewell(struct server *s, bool force)
 static void on_stop(struct reactor *r, struct mail *mail)
 {
     jb_free(alloc, mail);
+    session_sm_stop(r);
     reactor_stop(r);
 }
 

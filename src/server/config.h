@@ -53,6 +53,7 @@ struct config_host {
     struct jb_str tls_certificate; /* PEM chain; empty: self-signed, made in the data folder */
     struct jb_str tls_key;         /* PEM */
     struct jb_str see_other_uri;   /* where clients are sent while draining; empty: nowhere */
+    struct jb_str resume_location; /* where sessions are resumed (XEP-0198); empty: not said */
     /* XEP-0157, URIs. */
     struct conf_list contact_abuse, contact_admin, contact_feedback, contact_sales,
         contact_security, contact_status, contact_support;

@@ -20,6 +20,7 @@ struct auth;
 struct conn_http;
 struct listener;
 struct reactor;
+struct resumption;
 struct session;
 struct user;
 
@@ -86,6 +87,7 @@ struct conn {
     bool anonymous;          /* by SASL ANONYMOUS */
     struct user *user;       /* once authenticated and home: pinned */
     struct session *session;
+    struct resumption *resumption; /* on its way to the session it goes on with */
     char *target;               /* path and query of the upgrade, for authentication */
     char lang[CONN_LANG_BYTES]; /* xml:lang of its stream header; empty: none */
     const char *reason;         /* why it ended, in plain words; static; NULL: not said yet */

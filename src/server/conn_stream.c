@@ -8,6 +8,7 @@
 #include "server/conn.h"
 #include "server/module.h"
 #include "server/server.h"
+#include "server/session_sm.h"
 
 #include <ctype.h>
 
@@ -68,7 +69,7 @@ void conn_stream_begin(struct conn *c, uint8_t deflate_bits, bool echo)
     conn_set_phase(c, echo ? CONN_ECHO : CONN_STREAM);
 }
 
-/* The socket is closed: the session ends with it. */
+/* The socket is closed: the session ends with it, or waits for another. */
 void conn_stream_end(struct conn *c)
 {
     struct user *u = c->user;
@@ -76,7 +77,7 @@ void conn_stream_end(struct conn *c)
     if (!c->stream_open)
         return;
     if (c->session)
-        session_end(c->session);
+        session_lost(c->session);
     jb_assert(!c->session);
     c->user = NULL;
     if (u)
@@ -331,6 +332,7 @@ static void on_stanza(struct conn *c, struct jb_draft *draft)
         return;
     }
     charge_stanza(c);
+    jb_stream_sm_handled(&c->stream, c->stream.received);
     session_on_stanza(c->session, draft);
 }
 
@@ -345,13 +347,12 @@ static void on_fault(struct conn *c, const struct jb_stream_event *ev)
     conn_schedule(c);
 }
 
-/* The other side closed the stream: the session is over, the socket follows. */
+/* The other side closed the stream, or only its WebSocket; the socket follows. */
 static void on_close(struct conn *c)
 {
     if (!c->reason)
-        c->reason = "the client ended the stream";
-    if (c->session)
-        session_end(c->session);
+        c->reason = c->stream.peer_closed ? "the client ended the stream"
+                                          : "the client closed the WebSocket";
     conn_schedule(c);
 }
 
@@ -371,12 +372,16 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
         stream_error(c, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "an element nobody here understands");
         break;
     case JB_STREAM_EVENT_SM_ENABLE:
-    case JB_STREAM_EVENT_SM_RESUME: /* not offered */
-        if (jb_stream_sm_failed(&c->stream, JB_STANZA_FEATURE_NOT_IMPLEMENTED, NULL) != 0)
-            conn_close(c, "no memory for an answer");
+        session_sm_enable(c->session, &ev->sm);
+        break;
+    case JB_STREAM_EVENT_SM_RESUME:
+        session_sm_resume(c, &ev->sm);
         break;
     case JB_STREAM_EVENT_SM_ASK:
+        charge_stanza(c);
+        break;
     case JB_STREAM_EVENT_ACKED:
+        session_sm_acked(c->session);
         break;
     case JB_STREAM_EVENT_CLOSE:
         on_close(c);
@@ -414,6 +419,9 @@ void conn_stream_input(struct conn *c, char *p, size_t n)
         on_event(c, &ev);
         if (c->phase != CONN_STREAM)
             return;
+        /* What is for the session now would be lost on a stream that ends. */
+        if (c->session && c->stream.state >= JB_STREAM_STATE_CLOSING)
+            session_lost(c->session);
     } while (ev.kind != JB_STREAM_EVENT_NONE && c->holds == 0 && c->blocked_until_ms == 0);
     struct jb_str rest = jb_stream_rest(&c->stream);
     if (rest.n && jb__buf_append(&c->in, rest.p, rest.n) != 0)

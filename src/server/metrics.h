@@ -13,6 +13,9 @@
       "sockets refused by a limit or a full table")                                         \
     X(connections, "jabiru_connections", "gauge", "open connections")                       \
     X(sessions, "jabiru_sessions", "gauge", "bound resources")                              \
+    X(hibernating, "jabiru_sessions_hibernating", "gauge",                                  \
+      "of these, those that wait for a new connection")                                     \
+    X(resumptions, "jabiru_sessions_resumed", "counter", "sessions taken over by a new connection") \
     X(users, "jabiru_users_loaded", "gauge", "users in memory")                             \
     X(http_requests, "jabiru_http_requests", "counter", "HTTP requests, upgrades included") \
     X(upgrades, "jabiru_websocket_upgrades", "counter", "WebSockets opened")                \

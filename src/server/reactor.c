@@ -221,6 +221,7 @@ void reactor_init(struct reactor *r, struct server *server, unsigned index)
     jb__list_init(&r->dirty);
     jb__table_init(&r->users, alloc);
     jb__list_init(&r->idle_users);
+    jb__list_init(&r->hibernating);
     init_handles(r);
 }
 

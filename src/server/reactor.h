@@ -58,6 +58,7 @@ struct reactor {
     struct jb__table users;     /* users whose home this is */
     struct jb__list idle_users; /* of these, those without a session, oldest first */
     size_t idle_user_count;
+    struct jb__list hibernating; /* sessions without a connection (session_sm.h) */
     unsigned hash_jobs; /* password hashes given to the thread pool from here */
     struct counters counters;
     struct counters told; /* as last told to the first reactor */

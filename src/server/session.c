@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "server/module.h"
 #include "server/reactor.h"
+#include "server/session_sm.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
@@ -43,6 +44,10 @@ static struct session *new_session(struct user *u, struct conn *c, struct jb_str
 static bool settle_conflict(struct user *u, struct session *other, struct jb_str *resource,
                             struct jb_fault *fault)
 {
+    if (!other->conn) { /* its client came back without resuming it: nobody is replaced */
+        session_end(other);
+        return true;
+    }
     switch (u->reactor->conf->config->conflict_policy) {
     case CONFIG_CONFLICT_REFUSE:
         *fault = JB_FAULT(CONFLICT, "the resource is in use");
@@ -65,7 +70,10 @@ struct session *session_bind(struct user *u, struct conn *c, struct jb_str resou
 
     if (other && !settle_conflict(u, other, &resource, fault))
         return NULL;
-    if (u->session_count >= u->reactor->conf->stream.limits.resources) {
+    uint32_t most = u->reactor->conf->stream.limits.resources;
+    while (u->session_count >= most && session_sm_make_room(u, 1))
+        continue;
+    if (u->session_count >= most) {
         conn_limit(c, JB_LIMIT_resources);
         *fault = JB_FAULT(RESOURCE_CONSTRAINT, "too many sessions of this account");
         return NULL;
@@ -87,7 +95,10 @@ void session_end(struct session *s)
 
     user_pin(u);
     (void)hooks_run_all(unbound, (s));
-    s->conn->session = NULL;
+    if (s->sm)
+        session_sm_free(s);
+    if (s->conn)
+        s->conn->session = NULL;
     user_session_removed(u, s);
     u->reactor->counters.sessions--;
     jb_stanza_unref(s->presence);
@@ -225,14 +236,22 @@ void session_on_stanza(struct session *s, struct jb_draft *d)
 
 void session_deliver(struct session *s, struct jb_stanza *stanza, const struct jb_wrap *wrap)
 {
-    if (jb_stream_send(&s->conn->stream, stanza, wrap) != 0)
+    int rc = s->conn ? jb_stream_send(&s->conn->stream, stanza, wrap)
+                     : jb_sendq_push(&s->sm->rest.out, stanza, wrap);
+
+    if (rc != 0)
         return; /* the server's allocator does not come back with nothing */
     session_reactor(s)->counters.stanzas_out++;
-    conn_mark_dirty(s->conn);
+    if (s->sm)
+        session_sm_queued(s, wrap && wrap->tag);
+    if (s->conn)
+        conn_mark_dirty(s->conn);
 }
 
 void session_ask_receipt(struct session *s)
 {
+    if (!s->conn)
+        return; /* asked when it is resumed */
     s->receipt = RECEIPT_ASKED;
     conn_mark_dirty(s->conn);
 }
@@ -251,6 +270,7 @@ void session_ponged(struct session *s)
 {
     const struct host *host = user_host(s->user);
 
+    session_sm_acked(s);
     if (s->receipt != RECEIPT_PINGED || (int32_t)(s->conn->stream.ponged - s->receipt_ping) < 0)
         return;
     s->receipt = RECEIPT_NONE;
@@ -262,6 +282,8 @@ void session_fail(struct session *s, enum jb_stream_error error, const char *wor
 {
     struct conn *c = s->conn;
 
+    if (!c)
+        return; /* there is nobody to tell */
     if (!c->reason)
         c->reason = words;
     session_reactor(s)->counters.stream_errors++;

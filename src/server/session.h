@@ -7,6 +7,7 @@
 #include "core/stanza.h"
 
 struct conn;
+struct session_sm;
 struct user;
 struct reactor;
 
@@ -21,7 +22,8 @@ struct session {
     /* In user->sessions.  Aligned, so that the modules' room behind the struct is. */
     _Alignas(max_align_t) struct jb__list node;
     struct user *user;
-    struct conn *conn; /* carries its stream */
+    struct conn *conn; /* carries its stream; NULL: it waits for its resumption (session_sm.h) */
+    struct session_sm *sm; /* stream management; NULL: not enabled */
     struct jb_jid jid; /* full; the text is in this block */
     /* Its last presence broadcast (no `to`); NULL: not available. */
     struct jb_stanza *presence;
@@ -51,7 +53,7 @@ void session_deliver(struct session *s, struct jb_stanza *stanza, const struct j
 void session_ask_receipt(struct session *s);
 /* Sends an error back to its client for a stanza of his. */
 void session_refuse(struct session *s, const struct jb_stanza_head *h, struct jb_fault fault);
-/* Closes its stream with an error, which ends it soon. */
+/* Closes its stream with an error, which ends it soon; one without a connection stays as it is. */
 void session_fail(struct session *s, enum jb_stream_error error, const char *words);
 
 /* ---- for its connection ---- */

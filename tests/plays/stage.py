@@ -14,6 +14,7 @@ FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 ROSTER = "jabber:iq:roster"
+SM = "urn:xmpp:sm:3"
 STANZAS = {f"{{{infoset.CLIENT}}}{name}" for name in ("message", "presence", "iq")}
 ADDRESS = re.compile(rf"[A-Za-z0-9.]+@{DOMAIN}\b")
 OPEN = f"<open xmlns='{FRAMING}' to='{DOMAIN}' version='1.0'/>"
@@ -36,6 +37,25 @@ class Failure(Exception):
     """What happened is not what the play says."""
 
 
+class Counts:
+    """What a client with stream management counts; it outlives its connection."""
+
+    def __init__(self, previd):
+        self.id = previd
+        self.said = 0    # stanzas sent
+        self.heard = 0   # stanzas that have come
+        self.acked = 0   # of those sent: what the server has told
+        self.silent = False
+
+    def hear(self, person, element):
+        if element.tag in STANZAS:
+            self.heard += 1
+        elif element.tag == f"{{{SM}}}r" and not self.silent:
+            person.send(f"<a xmlns='{SM}' h='{self.heard}'/>")
+        elif element.tag == f"{{{SM}}}a":
+            self.acked = int(element.get("h"))
+
+
 class Connection:
     """Somebody on the stage: one connection."""
 
@@ -46,20 +66,33 @@ class Connection:
         self.inbox = []   # arrived and not looked at yet
         self.jid = None   # full, once bound
         self.requests = 0
+        self.counts = None   # of stream management, once enabled
 
     # -- the wire
 
     def send(self, text):
         self.stage.tell(f"{self.name} > {text}")
+        if self.counts and infoset.parse(text).tag in STANZAS:
+            self.counts.said += 1
         self.socket.send(text)
 
     def _arrived(self, text):
         self.stage.tell(f"{self.name} < {text}")
-        return infoset.parse(text)
+        element = infoset.parse(text)
+        if self.counts:
+            self.counts.hear(self, element)
+        return element
+
+    def take(self):
+        """The next element off the wire that is not talk of stream management alone."""
+        while True:
+            element = self._arrived(self.socket.receive())
+            if not (self.counts and element.tag in (f"{{{SM}}}r", f"{{{SM}}}a")):
+                return element
 
     def next(self):
         """The next element, however long it takes within reason."""
-        return self.inbox.pop(0) if self.inbox else self._arrived(self.socket.receive())
+        return self.inbox.pop(0) if self.inbox else self.take()
 
     def ask(self, iq, number=None):
         """Sends a request and gives the answer; what else comes goes to the inbox."""
@@ -74,7 +107,7 @@ class Connection:
     def answers(self, numbers):
         found, numbers = [], set(numbers)
         while numbers:
-            element = self._arrived(self.socket.receive())
+            element = self.take()
             if element.tag == f"{{{infoset.CLIENT}}}iq" and element.get("id") in numbers and \
                     element.get("type") in ("result", "error"):
                 numbers.remove(element.get("id"))
@@ -122,6 +155,22 @@ class Connection:
         self.open_stream()
         self.bind(resource)
 
+    def enable(self):
+        self.send(f"<enable xmlns='{SM}' resume='true'/>")
+        enabled = self.expect("enabled", SM)
+        self.counts = Counts(enabled.get("id"))
+
+    def resume(self, user, counts):
+        """Goes on where another connection was; what it had heard of and not answered is told."""
+        self.open_stream()
+        self.authenticate(user)
+        self.open_stream()
+        self.send(f"<resume xmlns='{SM}' previd='{counts.id}' h='{counts.heard}'/>")
+        resumed = self.expect("resumed", SM)
+        self.counts = counts
+        if int(resumed.get("h")) != counts.said:
+            raise Failure(f"{self.name} has said {counts.said} stanzas, and the server knows of {resumed.get('h')}")
+
     def roster(self):
         return self.ask(f"<iq type='get'><query xmlns='{ROSTER}'/></iq>")
 
@@ -130,7 +179,7 @@ class Connection:
         self.send(f"<close xmlns='{FRAMING}'/>")
         try:
             while True:
-                element = self._arrived(self.socket.receive())
+                element = self.take()
                 if element.tag == f"{{{FRAMING}}}close":
                     break
                 self.inbox.append(element)
@@ -151,6 +200,7 @@ class Stage:
         self.strangers = set()  # other addresses that the play has written to
         self.people = {}
         self.captured = {}
+        self.counts = {}  # by name: of people whose connection is gone
         self.stopping = False
 
     # -- names: each performance has accounts of its own
@@ -235,6 +285,9 @@ class Stage:
     def filled(self, line):
         """The block with what was captured in place."""
         def put(found):
+            counts = getattr(self.people.get(line.words.split()[0]), "counts", None)
+            if counts and found.group(1) in ("heard", "said"):
+                return str(getattr(counts, found.group(1)))
             return self.captured.get(found.group(1), found.group(0))
         text = re.sub(r"\{([a-z][a-z0-9_]*)\}", put, self.localize(line.text))
         self.strangers.update(ADDRESS.findall(text))
@@ -307,10 +360,31 @@ class Stage:
         self.people.pop(name)
 
     def breaks(self, _line, name):
-        self.people.pop(name).socket.abort()
+        self.go(name).socket.abort()
 
     def closes_websocket(self, _line, name):
-        self.people.pop(name).socket.close()
+        self.go(name).socket.close()
+
+    def go(self, name):
+        person = self.people.pop(name)
+        if person.counts:
+            self.counts[name] = (person.counts, person.jid)
+        return person
+
+    def enables(self, _line, name):
+        self.person(name).enable()
+
+    def acknowledges_nothing(self, _line, name):
+        self.person(name).counts.silent = True
+
+    def resumes(self, _line, name, user):
+        if name in self.people:
+            self.go(name)  # the connection stays, as a lost network leaves it
+        counts, jid = self.counts.pop(name)
+        counts.silent = False
+        person = self.enter(name)
+        person.resume(self.account(user).partition("@")[0], counts)
+        person.jid = jid
 
     def is_closed(self, _line, name):
         person = self.people.pop(name)
@@ -318,6 +392,8 @@ class Stage:
             left = person.inbox + [infoset.parse(text) for text in person.socket.wait_closed()]
         except Late:
             raise Failure(f"{name}'s connection is still open after {self.seconds} s") from None
+        if person.counts:
+            self.counts[name] = (person.counts, person.jid)
         if left:
             raise Failure("before the end there came\n    " +
                           "\n    ".join(self.plain(infoset.show(have)) for have in left))
@@ -327,9 +403,8 @@ class Stage:
         self.stopping = True
 
     def restarts(self, _line):
-        for person in self.people.values():
-            person.socket.socket.close()
-        self.people.clear()
+        for name in list(self.people):
+            self.go(name).socket.socket.close()
         if self.stopping:  # a second signal would be another story
             self.server.process.wait(self.seconds)
         self.stopping = False
@@ -459,6 +534,9 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO} disconnects", Stage.disconnects),
     (rf"{WHO}'s connection breaks", Stage.breaks),
     (rf"{WHO} closes the WebSocket", Stage.closes_websocket),
+    (rf"{WHO} enables stream management", Stage.enables),
+    (rf"{WHO} acknowledges nothing", Stage.acknowledges_nothing),
+    (rf"{WHO} resumes as {WHO}", Stage.resumes),
     (rf"{WHO}'s connection is closed", Stage.is_closed),
     (r"the server is told to stop", Stage.is_told_to_stop),
     (r"the server restarts", Stage.restarts),
