@@ -33,7 +33,7 @@ def unit_tests():
     found = set()
     for file in (HERE / "unit").glob("*/test_*.c"):
         unit = f"unit/{file.parent.name}/{file.stem.removeprefix('test_')}"
-        names = re.findall(r"\bcmocka_unit_test\w*\(\s*(\w+)", file.read_text(encoding="utf-8"))
+        names = re.findall(r"\b(?:cmocka_unit_test\w*|TEST)\(\s*(\w+)", file.read_text(encoding="utf-8"))
         found.update(f"{unit}: {name}" for name in names)
     return found
 
