@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 
+#include "base/inject.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +10,12 @@
 static void *libc_resize(void *ctx, void *p, size_t n)
 {
     (void)ctx;
-    return realloc(p, n);
+    return jb__inject(JB__INJECT_ALLOC) ? NULL : realloc(p, n);
 }
 
 static void *abort_resize(void *ctx, void *p, size_t n)
 {
-    void *q = realloc(p, n);
+    void *q = jb__inject(JB__INJECT_ALLOC) ? NULL : realloc(p, n);
 
     (void)ctx;
     if (!q) {

@@ -2,6 +2,7 @@
 #include "net/sock.h"
 
 #include "base/assert.h"
+#include "base/inject.h"
 #include "net/sock_impl.h"
 
 #include <errno.h>
@@ -105,6 +106,8 @@ int jb__sock_accept(int listener, struct jb__sock *s, struct jb__addr *peer)
 
     *s = JB__SOCK_NONE;
     *peer = (struct jb__addr){ 0 };
+    if (jb__inject(JB__INJECT_ACCEPT))
+        return jb__sock_fail(JB_EFULL, "accept: injected");
     do {
         socklen_t n = sizeof sa;
         fd = accept4(listener, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -143,6 +146,8 @@ ssize_t jb__sock_read(struct jb__sock *s, void *p, size_t n)
     ssize_t got;
 
     jb_assert(s->fd >= 0 && n > 0);
+    if (jb__inject(JB__INJECT_READ))
+        return jb__sock_fail(JB_EIO, "read: injected");
     if (s->ssl)
         return jb__sock_tls_read(s, p, n);
     do
@@ -163,7 +168,7 @@ ssize_t jb__sock_read(struct jb__sock *s, void *p, size_t n)
 
 ssize_t jb__sock_write(struct jb__sock *s, const void *p, size_t n)
 {
-    struct iovec iov = { (void *)(uintptr_t)p, n };
+    struct iovec iov = { (void *)(uintptr_t)p, jb__inject(JB__INJECT_WRITE_SHORT) ? 1 : n };
 
     return jb__sock_writev(s, &iov, 1);
 }
@@ -174,6 +179,8 @@ ssize_t jb__sock_writev(struct jb__sock *s, const struct iovec *iov, int count)
     ssize_t put;
 
     jb_assert(s->fd >= 0 && count > 0);
+    if (jb__inject(JB__INJECT_WRITE))
+        return jb__sock_fail(JB_EIO, "write: injected");
     if (s->ssl)
         return jb__sock_tls_writev(s, iov, count);
     const struct msghdr message = {

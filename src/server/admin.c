@@ -6,6 +6,7 @@
 #include "server/boot.h"
 #include "server/conn.h"
 #include "server/control.h"
+#include "server/control_inject.h"
 #include "server/control_users.h"
 #include "server/metrics.h"
 #include "server/profile.h"
@@ -353,6 +354,9 @@ static const struct control_command commands[] = {
     { "drain", on_drain },
     { "log", control_log_follow },
     { "reload", on_reload },
+#ifdef JABIRU_TEST_HOOKS
+    { "inject", control_inject },
+#endif
     { 0 },
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/boot.h"
+#include "server/control_inject.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -76,6 +77,12 @@ int main(int argc, char **argv)
     bool explaining = false;
     int option;
 
+#ifdef JABIRU_TEST_HOOKS
+    if (!inject_begin()) {
+        fputs("jabirud: JABIRU_INJECT is malformed\n", stderr);
+        return EXIT_USAGE;
+    }
+#endif
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case CONFIG:

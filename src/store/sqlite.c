@@ -3,6 +3,7 @@
 #include "store/sqlite_db.h"
 
 #include "base/assert.h"
+#include "base/inject.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,7 +126,7 @@ void sql_int(struct sql *q, int64_t value)
 bool sql_row(struct sql *q)
 {
     if (q->result == SQLITE_OK || q->result == SQLITE_ROW)
-        q->result = sqlite3_step(q->statement);
+        q->result = jb__inject(JB__INJECT_SQL) ? SQLITE_IOERR : sqlite3_step(q->statement);
     return q->result == SQLITE_ROW;
 }
 
