@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs a build's tests and counts them: meson-test.py [--suite NAME | --has-suite NAME] BUILD
+"""Runs a build's tests and counts them: meson-test.py [--suite NAME | --no-suite NAME | --has-suite NAME] BUILD
 
 Prints each test that failed with what it wrote, and at the end `N passed, N failed`. A program that
 speaks TAP counts as its tests, any other as one; one that died counts as one failure more.
@@ -34,6 +34,7 @@ def has_suite(build, name):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--suite")
+    parser.add_argument("--no-suite")
     parser.add_argument("--has-suite")
     parser.add_argument("build")
     options = parser.parse_args()
@@ -44,6 +45,8 @@ def main():
     command = ["meson", "test", "-C", options.build, "--no-rebuild"]
     if options.suite:
         command += ["--suite", options.suite]
+    if options.no_suite:
+        command += ["--no-suite", options.no_suite]
     status = subprocess.run(command, check=False).returncode
     passed = failed = 0
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "faulty_vfs.h"
+#include "power.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -17,7 +18,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static enum fault_kind armed;
 static long left;
 static bool fired, always;
-static char keep_folder[128];
+static void (*before_change)(void *ctx);
+static void *before_ctx;
 
 static sqlite3_vfs *real_vfs(void)
 {
@@ -52,9 +54,22 @@ bool faulty_fired(void)
     return is;
 }
 
-void faulty_keep_synced(const char *folder)
+void faulty_before_change(void (*call)(void *ctx), void *ctx)
 {
-    snprintf(keep_folder, sizeof(keep_folder), "%s", folder ? folder : "");
+    before_change = call;
+    before_ctx = ctx;
+}
+
+/* The name that power.h shall hear of; NULL: none. */
+static const char *changing(const sqlite3_file *f)
+{
+    const char *name = ((const struct faulty_file *)(const void *)f)->name;
+
+    if (name[0] == '\0')
+        return NULL;
+    if (before_change)
+        before_change(before_ctx);
+    return name;
 }
 
 static bool fails(const sqlite3_file *f, enum fault_kind kind)
@@ -86,34 +101,19 @@ static int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
         return SQLITE_IOERR_WRITE;
     if (fails(f, FAULT_FULL))
         return SQLITE_FULL;
+    const char *name = changing(f);
+    if (name)
+        power_write(name, p, (size_t)n, at);
     return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
 }
 
 static int faulty_truncate(sqlite3_file *f, sqlite3_int64 n)
 {
+    const char *name = changing(f);
+
+    if (name)
+        power_truncate(name, n);
     return real_of(f)->pMethods->xTruncate(real_of(f), n);
-}
-
-static int copy(struct faulty_file *f)
-{
-    char path[192];
-    char block[4096];
-    sqlite3_int64 bytes;
-    int rc = f->real->pMethods->xFileSize(f->real, &bytes);
-
-    snprintf(path, sizeof(path), "%s/%s", keep_folder, f->name);
-    FILE *out = fopen(path, "wb");
-    if (!out)
-        return SQLITE_IOERR;
-    for (sqlite3_int64 at = 0; at < bytes && rc == SQLITE_OK; at += (int)sizeof(block)) {
-        sqlite3_int64 rest = bytes - at;
-        int n = rest < (int)sizeof(block) ? (int)rest : (int)sizeof(block);
-        rc = f->real->pMethods->xRead(f->real, block, n, at);
-        if (rc == SQLITE_OK && fwrite(block, 1, (size_t)n, out) != (size_t)n)
-            rc = SQLITE_IOERR;
-    }
-    fclose(out);
-    return rc;
 }
 
 static int faulty_sync(sqlite3_file *f, int flags)
@@ -121,8 +121,11 @@ static int faulty_sync(sqlite3_file *f, int flags)
     (void)flags;
     if (fails(f, FAULT_SYNC))
         return SQLITE_IOERR_FSYNC;
-    /* The tests cut no real power: the copy stands for what a sync makes safe. */
-    return keep_folder[0] && file_of(f)->name[0] ? copy(file_of(f)) : SQLITE_OK;
+    /* The tests cut no real power: power.h stands for what a sync makes safe. */
+    const char *name = changing(f);
+    if (name)
+        power_sync(name);
+    return SQLITE_OK;
 }
 
 static int faulty_size(sqlite3_file *f, sqlite3_int64 *bytes)
@@ -221,13 +224,12 @@ static int faulty_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int 
 static int faulty_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
 {
     const char *slash = strrchr(path, '/');
-    char kept[192];
 
     (void)vfs;
-    /* The folder is synced together with a new log, before anything is committed to it. */
-    if (keep_folder[0] && slash) {
-        snprintf(kept, sizeof(kept), "%s/%s", keep_folder, slash + 1);
-        remove(kept);
+    if (slash) {
+        if (before_change)
+            before_change(before_ctx);
+        power_delete(slash + 1);
     }
     return real_vfs()->xDelete(real_vfs(), path, sync_folder);
 }

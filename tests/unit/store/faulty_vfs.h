@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* An SQLite VFS named "faulty" over the default one, for fault tests.
  *
- * It counts writes and syncs of databases and logs, can make them fail, and remembers what a power
- * cut would leave of each file: its content at the last sync. */
+ * It counts writes and syncs of databases and logs, can make them fail, and tells power.h of every
+ * change, so that a test can cut the power before any of them. */
 #ifndef JB_TESTS_FAULTY_VFS_H
 #define JB_TESTS_FAULTY_VFS_H
 
@@ -20,7 +20,7 @@ void faulty_register(void);
 /* The first `after` calls of the kind succeed; then one fails, or all (`for_ever`). */
 void faulty_arm(enum fault_kind kind, long after, bool for_ever);
 bool faulty_fired(void); /* since it was armed */
-/* From now on each synced file of the folder is copied to `folder`/<name>; NULL: no more. */
-void faulty_keep_synced(const char *folder);
+/* Called before each write, cut, sync and deletion, on the thread that makes it; NULL: no more. */
+void faulty_before_change(void (*call)(void *ctx), void *ctx);
 
 #endif

@@ -2,6 +2,7 @@
 /* What only the SQLite backend has: files that outlive it, refusals, faults of the disk. */
 #include "store_help.h"
 #include "faulty_vfs.h"
+#include "power.h"
 #include "failing_alloc.h"
 #include "store/lock.h"
 
@@ -22,7 +23,7 @@ static int set_up(void **state)
     folder_make(f);
     *state = f;
     faulty_arm(FAULT_NONE, 0, false);
-    faulty_keep_synced(NULL);
+    power_end();
     return 0;
 }
 
@@ -379,26 +380,23 @@ static void test_sync_faults_at_checkpoints(void **state)
         continue;
 }
 
-/* After any number of transactions the power goes: what was synced is all there is. */
+/* After any number of transactions the power goes: what was synced is all there is.  (test_power.c
+ * cuts it within them.) */
 static void power_cuts(enum store_durability durability, size_t bytes, int transactions)
 {
-    struct folder f, rest;
+    struct folder f;
     char message[STORE_MESSAGE_BYTES];
     struct store_db *db, *after;
 
     folder_make(&f);
-    folder_make(&rest);
-    faulty_keep_synced(rest.path);
+    power_begin();
     assert_int_equal(try_open(&f, "faulty", durability, &db, message), 0);
     for (int i = 0; i < transactions; i++) {
         assert_int_equal(put_number(db, i, bytes), 0);
-        faulty_keep_synced(NULL);
         struct folder image;
-        char command[256];
         folder_make(&image);
-        snprintf(command, sizeof(command), "cp %s/* %s/", rest.path, image.path);
-        assert_int_equal(system(command), 0);
-        assert_int_equal(try_open(&image, "faulty", durability, &after, message), 0);
+        power_image(image.path, POWER_DROP, 0);
+        assert_int_equal(try_open(&image, NULL, durability, &after, message), 0);
         int kept = 0;
         while (kept <= i && has_number(after, kept))
             kept++;
@@ -408,12 +406,10 @@ static void power_cuts(enum store_durability durability, size_t bytes, int trans
             assert_int_equal(kept, i + 1);
         store_sqlite.close(after);
         folder_remove(&image);
-        faulty_keep_synced(rest.path);
     }
-    faulty_keep_synced(NULL);
     store_sqlite.close(db);
+    power_end();
     folder_remove(&f);
-    folder_remove(&rest);
 }
 
 static void test_power_cuts(void **state)
