@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The server is killed, or stopped, in the middle of traffic, and comes back."""
+
+import asyncio
+import sqlite3
+import time
+
+from registry import fault
+from world import World, check, make_server, raise_descriptor_limit
+
+
+async def restart_in_thread(server):
+    """Seconds from the start of the process until it listens."""
+    begun = time.monotonic()
+    await asyncio.to_thread(server.start)
+    return time.monotonic() - begun
+
+
+async def first_online(world, begun):
+    """Seconds until somebody has a session again: serving means more than listening."""
+    while not any(client.online.is_set() for client in world.clients):
+        world.check_refusals()
+        await asyncio.sleep(0.005)
+    return time.monotonic() - begun
+
+
+async def kill_round(world, rate):
+    """Traffic, kill -9 at a random moment, start, everybody comes back, judgement."""
+    world.start_traffic(rate)
+    await asyncio.sleep(world.random.uniform(0.3, 1.5))
+    world.server.kill()
+    for client in world.clients:  # they hear of it in their own time; nobody counts as there
+        client.online.clear()
+    await asyncio.sleep(0)
+    begun = time.monotonic()
+    await restart_in_thread(world.server)
+    took = await first_online(world, begun)
+    await world.all_online()
+    await asyncio.sleep(0.3)
+    await world.stop_traffic()
+    await world.settle()
+    return took, world.judge()
+
+
+async def kill_rounds(server, count, rounds, rate, before=None):
+    world = World(server, count)
+    await world.enter()
+    took, figures = [], {}
+    for number in range(rounds):
+        seconds, figures = await kill_round(world, rate)
+        took.append(seconds)
+        print(f"# round {number + 1}: serving after {seconds:.2f} s, {figures}", flush=True)
+    await world.leave()
+    check(figures["failed"] > 0, "nobody's session was lost: was the server killed at all?")
+    return took, figures
+
+
+def fill_archive(server, rows):
+    """An archive of so many messages, put into the database of a stopped server."""
+    db = sqlite3.connect(server.data / "jabiru.db")
+    db.execute("INSERT INTO space(owner, store, last, lag)"
+               " VALUES(CAST('old@localhost' AS BLOB), CAST('messages' AS BLOB), 0, 0)")
+    space = db.execute("SELECT max(id) FROM space").fetchone()[0]
+    body = b"<message xmlns='jabber:client' type='chat'><body>" + b"x" * 300 + b"</body></message>"
+    db.executemany("INSERT INTO log(space, id, stamp, flags, size, peer, part, bytes)"
+                   " VALUES(?, ?, ?, 0, ?, CAST('u1@localhost' AS BLOB), CAST('' AS BLOB), ?)",
+                   ((space, 10 + n, 10 + n, len(body), body) for n in range(rows)))
+    db.commit()
+    db.close()
+
+
+@fault("kill", "killed with SIGKILL in traffic: nothing acknowledged is lost, nothing is stored twice")
+def test_kill(options):
+    count, rounds, rate = (500, 100, 2000) if options.long else (50, 5, 500)
+    raise_descriptor_limit()
+    server = make_server(options, count)
+    try:
+        if options.long:
+            server._terminate()
+            fill_archive(server, 1000000)
+            server.start()
+        took, figures = asyncio.run(kill_rounds(server, count, rounds, rate))
+        check(max(took) <= 2.0, f"served again only after {max(took):.2f} s")
+    except BaseException:
+        server.abandon()
+        raise
+    server.stop()
+    return (f"{rounds} rounds, {count} clients: {figures['acknowledged']} acknowledged, 0 lost, 0 twice "
+            f"({figures['again']} came again and were dropped); serving again in {max(took):.2f} s at most")
+
+
+async def restarts(server, count, rounds):
+    world = World(server, count)
+    await world.enter(300)
+    took = []
+    for number in range(rounds):
+        before = [client.resumptions for client in world.clients]
+        world.start_traffic(count / 3)
+        await asyncio.sleep(0.5)
+        begun = time.monotonic()
+        await asyncio.to_thread(server._terminate)
+        await asyncio.to_thread(server.start)
+        await wait_resumed(world, before)
+        took.append(time.monotonic() - begun)
+        await world.stop_traffic()
+        await world.settle(120)
+        print(f"# restart {number + 1}: all resumed after {took[-1]:.2f} s", flush=True)
+    figures = world.judge()
+    await world.leave()
+    check(figures["failed"] == 0, f"{figures['failed']} sessions were not resumed")
+    return took, figures
+
+
+async def wait_resumed(world, before):
+    end = time.monotonic() + 120
+    while any(client.resumptions <= was for client, was in zip(world.clients, before)):
+        world.check_refusals()
+        lost = sum(client.failures for client in world.clients)
+        check(lost == 0, f"{lost} sessions were not resumed")
+        check(time.monotonic() < end, "not everybody has resumed after 120 s")
+        await asyncio.sleep(0.02)
+
+
+@fault("restart", "stopped with SIGTERM and started: every session is resumed")
+def test_restart(options):
+    count, rounds = (10000, 20) if options.long else (300, 2)
+    limit = raise_descriptor_limit()
+    check(limit > count + 100, f"RLIMIT_NOFILE is {limit}")
+    server = make_server(options, count)
+    try:
+        took, figures = asyncio.run(restarts(server, count, rounds))
+    except BaseException:
+        server.abandon()
+        raise
+    server.stop()
+    return (f"{rounds} restarts, {count} sessions: {figures['resumed']} resumed, 0 lost, 0 twice; "
+            f"all back after {max(took):.1f} s at most")

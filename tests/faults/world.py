@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""A server, its users as clients, messages between them at a rate, and the judgement at the end."""
+
+import asyncio
+import json
+import os
+import pathlib
+import random
+import resource
+import socket
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
+
+import checker  # noqa: E402
+from client import Client, wait_for  # noqa: E402
+from server import Server  # noqa: E402
+
+PASSWORD = "correct horse battery"
+
+# The driver is one address and faster than any client; none of these changes what one is answered.
+RELAXED = """
+limits {
+    unauthenticated = 10000
+    unauthenticated_per_address = 10000
+    connections_per_address = 20000
+    accept_rate_per_address = 1000000
+    auth_failures_per_address = 1000000
+    input_rate_preauth = 1073741824
+    input_rate = 1073741824
+    stanza_rate = 1000000
+}
+"""
+
+
+class Failed(AssertionError):
+    """The server did not do what it promises."""
+
+
+def check(condition, words):
+    if not condition:
+        raise Failed(words)
+
+
+def raise_descriptor_limit():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 17), hard))
+    return min(hard, 1 << 17)
+
+
+def control(server, command, **args):
+    """One request to the control socket; the final answer's result. None: the server went away."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        try:
+            s.connect(str(server.data / "control.sock"))
+            s.sendall(json.dumps({"id": 1, "command": command, "args": args}).encode() + b"\n")
+            line = s.makefile().readline()
+        except (ConnectionError, FileNotFoundError):
+            return None
+    if not line:
+        return None
+    answer = json.loads(line)
+    check(answer["ok"], f"{command} {args}: {answer}")
+    return answer["result"]
+
+
+def users(count):
+    return [f"u{n}" for n in range(count)]
+
+
+def make_server(options, count, config=RELAXED, **more):
+    """Started, with that many users."""
+    server = Server(options.bin, options.cli, config=config, **more).start()
+    try:
+        server.import_users((f"{user}@localhost", PASSWORD) for user in users(count))
+    except BaseException:
+        server.abandon()
+        raise
+    return server
+
+
+class World:
+    """All clients of a server. Made and used inside asyncio."""
+
+    def __init__(self, server, count, seed=None):
+        self.server = server
+        self.random = random.Random(seed)
+        self.clients = [Client(server.host, server.port, user, PASSWORD) for user in users(count)]
+        self.tasks = []
+        self.traffic = None
+        self.made = 0
+
+    async def enter(self, seconds=60):
+        """Everybody comes online; not all at once, which would be a test of something else."""
+        for n, client in enumerate(self.clients):
+            self.tasks.append(asyncio.create_task(client.run()))
+            if n % 20 == 19:
+                await asyncio.sleep(0)
+        await self.all_online(seconds)
+
+    async def all_online(self, seconds=60):
+        def online():
+            self.check_refusals()
+            return all(client.online.is_set() for client in self.clients)
+        await wait_for(online, seconds, "all clients to come online")
+
+    def check_refusals(self):
+        for client in self.clients:
+            check(not client.refusals, f"{client.bare}: {client.refusals[:1]}")
+
+    # -- messages
+
+    def start_traffic(self, rate):
+        self.traffic = asyncio.create_task(self._talk(rate))
+
+    async def stop_traffic(self):
+        self.traffic.cancel()
+        await asyncio.gather(self.traffic, return_exceptions=True)
+
+    async def _talk(self, rate):
+        begun, made = time.monotonic(), 0
+        while True:
+            due = int((time.monotonic() - begun) * rate)
+            for _ in range(min(due - made, 200)):
+                self.say_something()
+            made = max(due, made)
+            await asyncio.sleep(0.01)
+
+    def say_something(self):
+        client, peer = self.random.sample(self.clients, 2)
+        if client.online.is_set():
+            client.message_to(peer.bare)
+            self.made += 1
+
+    async def settle(self, seconds=60):
+        """Everybody is there, nothing waits for an acknowledgement, and all has arrived."""
+        await self.all_online(seconds)
+        for client in self.clients:
+            client.ask()
+        await wait_for(lambda: all(client.quiet.is_set() for client in self.clients), seconds,
+                       "all acknowledgements")
+        try:
+            await wait_for(lambda: sum(len(client.seen) for client in self.clients) >= self.made, seconds,
+                           "all messages")
+        except TimeoutError:
+            pass  # the checker says which are missing
+
+    async def leave(self):
+        for client in self.clients:
+            client.stop()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    # -- judging
+
+    def logs(self):
+        return {client.bare: client.log for client in self.clients}
+
+    def judge(self):
+        """Fails with what the checker found; otherwise its figures."""
+        self.check_refusals()
+        logs, archive = self.logs(), checker.read_archive(self.server.data / "jabiru.db")
+        found = checker.judge(logs, archive)
+        if found:
+            folder = tempfile.mkdtemp(prefix="jabiru-faults-")
+            checker.save_logs(folder, logs)
+            raise Failed(f"logs in {folder}\n{checker.report(found)}")
+        return checker.figures(logs, archive)
+
+
+def rss_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise Failed("the server is dead")
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_s(pid):
+    """Processor time of all threads so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
