@@ -46,7 +46,7 @@ struct cli_command {
 
 extern const struct cli_command admin_user_add, admin_user_passwd, admin_user_delete,
     admin_user_list, admin_user_import, admin_sessions, admin_stats, admin_drain, admin_log,
-    admin_reload;
+    admin_reload, admin_backup, admin_restore;
 
 /* A line on stderr, "jabiru: ..."; returns `status`, so that a command ends with it. */
 int cli_fail(int status, const char *format, ...) JB_PRINTF(2, 3);

@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 static const struct cli_command *const admin_commands[] = {
-    &admin_user_add, &admin_user_passwd, &admin_user_delete, &admin_user_list, &admin_user_import,
-    &admin_sessions, &admin_stats,       &admin_drain,       &admin_log,       &admin_reload,
+    &admin_user_add,    &admin_user_passwd, &admin_user_delete, &admin_user_list,
+    &admin_user_import, &admin_backup,      &admin_restore,     &admin_sessions,
+    &admin_stats,       &admin_drain,       &admin_log,         &admin_reload,
 };
 enum { ADMIN_COMMANDS = sizeof admin_commands / sizeof admin_commands[0] };
 

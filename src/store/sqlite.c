@@ -293,8 +293,7 @@ static int prepare_file(struct sqlite *s, const char *folder, char path[PATH_MAX
     return 0;
 }
 
-/* *fresh: the file has no tables of anybody yet. */
-static int identify(struct sqlite *s, const char *path, bool *fresh)
+int sqlite_identify(struct sqlite *s, const char *path, bool *fresh)
 {
     int64_t application = 0;
     int64_t version = 0;
@@ -321,8 +320,7 @@ static int identify(struct sqlite *s, const char *path, bool *fresh)
     return 0;
 }
 
-/* Runs a pragma that must answer with `want`. */
-static int expect_pragma(struct sqlite *s, const char *text, const char *want)
+int sqlite_expect(struct sqlite *s, const char *text, const char *want)
 {
     sqlite3_stmt *st = NULL;
     int result = sqlite3_prepare_v2(s->handle, text, -1, &st, NULL);
@@ -343,7 +341,7 @@ static int set_up(struct sqlite *s, const struct store_options *options, bool fr
     int rc = execute(s, PRAGMAS);
 
     if (rc == 0)
-        rc = expect_pragma(s, "PRAGMA journal_mode=WAL", "wal");
+        rc = sqlite_expect(s, "PRAGMA journal_mode=WAL", "wal");
     if (rc == 0)
         rc = execute(s, power ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     if (rc == 0 && fresh)
@@ -375,9 +373,9 @@ static int open_database(struct sqlite *s, const struct store_options *options)
     sqlite3_db_config(s->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_wal_hook(s->handle, on_commit, s);
-    rc = identify(s, path, &fresh);
+    rc = sqlite_identify(s, path, &fresh);
     if (rc == 0 && !s->lock.clean && bytes < QUICK_CHECK_BYTES)
-        rc = expect_pragma(s, "PRAGMA quick_check(1)", "ok");
+        rc = sqlite_expect(s, "PRAGMA quick_check(1)", "ok");
     if (rc == 0)
         rc = set_up(s, options, fresh);
     return rc;

@@ -29,6 +29,12 @@ static inline struct sqlite *sqlite_of(struct store_db *db)
 /* Turns an SQLite result into a code of ours; notes it, and the words in db.message. */
 int sqlite_fail(struct sqlite *s, int result, const char *doing);
 
+/* Whether the database is ours, and of this version; JB_ENOTSUP if not.  *fresh: it has no tables of
+ * anybody yet.  `path` is for the message. */
+int sqlite_identify(struct sqlite *s, const char *path, bool *fresh);
+/* Runs a pragma that must answer with `want`. */
+int sqlite_expect(struct sqlite *s, const char *text, const char *want);
+
 /* One run of a statement: begin, bind in order, then run, or row until it is false and end.  The
  * first failure sticks and is what run and end return; between begin and end no other run of the
  * same statement may be in progress.  Bound bytes must stay until then. */

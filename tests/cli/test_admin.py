@@ -70,6 +70,30 @@ class Stopped(Folder):
         env = {"XDG_STATE_HOME": "relative", "HOME": self.data}
         self.expect(run("admin", "user", "list", "b", env=env), 3)  # only add makes one
 
+    def test_backup_and_restore(self):
+        copy = os.path.join(self.data, "copy.db")
+        self.expect(self.admin("backup", copy), 1)
+        self.assertFalse(os.path.exists(copy))
+        self.admin("user", "add", "a@b", stdin="pw\n")
+        self.assertRegex(self.admin("backup", copy).stdout, r"copy.db: \d+ bytes, checked\n")
+        self.admin("user", "add", "c@b", stdin="pw\n")
+        again = self.admin("backup", copy)
+        self.expect(again, 1, "", f"jabiru: cannot write {copy}: File exists\n")
+
+        there = self.admin("restore", copy)
+        self.expect(there, 1, "", f"jabiru: {self.data}/jabiru.db is there: move it away first\n")
+        self.expect(self.admin("user", "list", "b"), 0, "a@b\nc@b\n")
+        os.rename(os.path.join(self.data, "jabiru.db"), os.path.join(self.data, "old.db"))
+        self.expect(self.admin("restore", copy), 0)
+        self.expect(self.admin("user", "list", "b"), 0, "a@b\n")
+        self.assertEqual(os.stat(os.path.join(self.data, "jabiru.db")).st_mode & 0o777, 0o600)
+
+    def test_restore_of_something_else(self):
+        other = self.file("this is no database\n" * 100)
+        self.assertIn("not a database", self.admin("restore", other).stderr)
+        self.expect(self.admin("restore", other), 1)
+        self.assertFalse(os.path.exists(os.path.join(self.data, "jabiru.db")))
+
     def test_json(self):
         self.admin("user", "add", "a@b", stdin="pw\n")
         row = json.loads(self.admin("user", "list", "b", "--json").stdout)

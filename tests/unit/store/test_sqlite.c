@@ -5,6 +5,8 @@
 #include "power.h"
 #include "failing_alloc.h"
 #include "store/lock.h"
+#include "store/sqlite_copy.h"
+#include "store/sqlite_sql.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -270,32 +272,141 @@ static void test_damaged(void **state)
     expect_refusal(f, JB_EINVAL, "quick_check"); /* the close was not clean */
 }
 
-/* An online backup is a whole store. */
-static void test_backup(void **state)
+/* ---- copies ---- */
+
+static int copy_store(const struct folder *from, const struct folder *to,
+                      char message[STORE_MESSAGE_BYTES])
 {
-    struct folder copy;
+    char from_path[128], to_path[128];
+
+    path_of(from, "jabiru.db", from_path);
+    path_of(to, "jabiru.db", to_path);
+    return store_sqlite_copy(from_path, to_path, message);
+}
+
+/* Of an open store, with a log and something not committed: what is committed, whole, private, in
+ * one file.  And copied back, it is the same. */
+static void test_copy(void **state)
+{
+    char message[STORE_MESSAGE_BYTES], path[128];
+    struct folder copy, back;
+    struct stat st;
+    struct store_db *db = open_store(&store_sqlite, *state);
+
+    folder_make(&copy);
+    folder_make(&back);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(put_number(db, i, 3000), 0);
+    assert_int_equal(db->ops->begin(db), 0);
+    assert_int_equal(db->ops->kv_put(db, &space, JB_STR("50"), JB_STR("half")), 0);
+    assert_int_equal(copy_store(*state, &copy, message), 0);
+    db->ops->rollback(db);
+    assert_int_equal(put_number(db, 50, 10), 0); /* the store goes on */
+    store_sqlite.close(db);
+    path_of(&copy, "jabiru.db-wal", path);
+    assert_int_equal(stat(path, &st), -1);
+    path_of(&copy, "jabiru.db.part", path);
+    assert_int_equal(stat(path, &st), -1);
+    path_of(&copy, "jabiru.db", path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+
+    assert_int_equal(copy_store(&copy, &back, message), 0);
+    db = open_store(&store_sqlite, &back);
+    for (int i = 0; i < 50; i++)
+        assert_true(has_number(db, i));
+    assert_false(has_number(db, 50));
+    store_sqlite.close(db);
+    folder_remove(&copy);
+    folder_remove(&back);
+}
+
+static void expect_no_copy(const struct folder *from, int rc, const char *words)
+{
+    char message[STORE_MESSAGE_BYTES], path[128];
+    struct folder to;
+    struct stat st;
+
+    folder_make(&to);
+    assert_int_equal(copy_store(from, &to, message), rc);
+    if (!strstr(message, words))
+        fail_msg("\"%s\" does not say \"%s\"", message, words);
+    path_of(&to, "jabiru.db", path);
+    assert_int_equal(stat(path, &st), -1);
+    folder_remove(&to);
+}
+
+static void test_copy_refusals(void **state)
+{
+    char message[STORE_MESSAGE_BYTES], path[128];
+    struct folder *f = *state, to;
+
+    expect_no_copy(f, JB_ENOTFOUND, "No such file");
+    tamper(f, "CREATE TABLE t(x)");
+    expect_no_copy(f, JB_ENOTSUP, "another program");
+    path_of(f, "jabiru.db", path);
+    unlink(path);
+    store_sqlite.close(open_store(&store_sqlite, f));
+    tamper(f, "PRAGMA user_version=99");
+    expect_no_copy(f, JB_ENOTSUP, "newer version");
+    tamper(f, "PRAGMA user_version=" STORE_SQL_TEXT(STORE_SQL_USER_VERSION));
+
+    /* What is there stays as it is, and so does what another copy is making. */
+    static const char *const names[] = { "jabiru.db", "jabiru.db.part" };
+    for (size_t i = 0; i < 2; i++) {
+        folder_make(&to);
+        path_of(&to, names[i], path);
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+        assert_int_equal(copy_store(f, &to, message), JB_EEXIST);
+        assert_non_null(strstr(message, "File exists"));
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, 0);
+        folder_remove(&to);
+    }
+}
+
+/* A page that cannot be right: nobody shall find out when the copy is needed. */
+static void test_copy_of_damage(void **state)
+{
     char path[128];
     struct store_db *db = open_store(&store_sqlite, *state);
 
-    assert_int_equal(put_number(db, 1, 10), 0);
-    folder_make(&copy);
-    path_of(*state, "jabiru.db", path);
-    sqlite3 *from, *to;
-    assert_int_equal(sqlite3_open(path, &from), SQLITE_OK);
-    path_of(&copy, "jabiru.db", path);
-    assert_int_equal(sqlite3_open(path, &to), SQLITE_OK);
-    sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-    assert_non_null(backup);
-    assert_int_equal(sqlite3_backup_step(backup, -1), SQLITE_DONE);
-    sqlite3_backup_finish(backup);
-    sqlite3_close(from);
-    sqlite3_close(to);
-    assert_int_equal(put_number(db, 2, 10), 0);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(put_number(db, i, 500), 0);
     store_sqlite.close(db);
+    path_of(*state, "jabiru.db", path);
+    int fd = open(path, O_WRONLY);
+    off_t bytes = lseek(fd, 0, SEEK_END);
+    for (off_t at = 8 * 4096; at < bytes; at += 4096)
+        assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, at), 8);
+    close(fd);
+    expect_no_copy(*state, JB_EINVAL, "quick_check");
+}
 
-    db = open_store(&store_sqlite, &copy);
+/* A log that a crash left is read, and is there afterwards: the next start needs it. */
+static void test_copy_after_a_crash(void **state)
+{
+    char message[STORE_MESSAGE_BYTES], path[128];
+    struct folder copy;
+    struct stat before, after;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct store_db *db = open_store(&store_sqlite, *state);
+        _exit(put_number(db, 1, 3000));
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    folder_make(&copy);
+    path_of(*state, "jabiru.db-wal", path);
+    assert_int_equal(stat(path, &before), 0);
+    assert_int_equal(copy_store(*state, &copy, message), 0);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(before.st_size, after.st_size);
+    struct store_db *db = open_store(&store_sqlite, &copy);
     assert_true(has_number(db, 1));
-    assert_false(has_number(db, 2));
     store_sqlite.close(db);
     folder_remove(&copy);
 }
@@ -530,7 +641,10 @@ int main(void)
         CASE(test_log_without_database),
         CASE(test_no_folder),
         CASE(test_damaged),
-        CASE(test_backup),
+        CASE(test_copy),
+        CASE(test_copy_refusals),
+        CASE(test_copy_of_damage),
+        CASE(test_copy_after_a_crash),
         CASE(test_write_faults),
         CASE(test_sync_faults),
         CASE(test_disk_full),
