@@ -6,12 +6,23 @@
 #include <stdio.h>
 #include <time.h>
 
+#ifdef JABIRU_TEST_HOOKS
+static _Atomic uint64_t ahead_ms; /* of the machine's clocks */
+
+void jb__clock_advance_ms(uint64_t ms)
+{
+    ahead_ms += ms;
+}
+#else
+enum { ahead_ms = 0 };
+#endif
+
 uint64_t jb__clock_mono_ms(void)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 + ahead_ms;
 }
 
 int64_t jb__clock_wall_us(void)
@@ -19,7 +30,7 @@ int64_t jb__clock_wall_us(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + (int64_t)ahead_ms * 1000;
 }
 
 void jb__clock_stamp(int64_t wall_us, char out[JB__STAMP_BYTES + 1])

@@ -8,6 +8,11 @@
 uint64_t jb__clock_mono_ms(void); /* never goes back; origin unspecified */
 int64_t jb__clock_wall_us(void);  /* microseconds since 1970-01-01T00:00:00Z */
 
+#ifdef JABIRU_TEST_HOOKS
+/* Test builds: puts both clocks ahead by so much more, for all threads.  Nobody is woken by it. */
+void jb__clock_advance_ms(uint64_t ms);
+#endif
+
 enum { JB__STAMP_BYTES = 27 }; /* "2026-01-31T23:59:59.123456Z" */
 /* XEP-0082 DateTime in UTC with microseconds, with a NUL behind it. */
 void jb__clock_stamp(int64_t wall_us, char out[JB__STAMP_BYTES + 1]);
