@@ -48,7 +48,7 @@ struct store_op {
     struct store_op *next;        /* in the order they were added */
     int rc;                       /* as in store/store.h; JB_EFULL also: the results do not fit */
     int64_t id;                   /* log_append: the id given */
-    struct store_totals totals;   /* log_count; account_count (count only) */
+    struct store_totals totals;   /* log_count; account_count, log_prune (count only) */
     const struct store_row *rows; /* reads: what was found, in order; NULL: nothing */
     size_t row_count;
     bool more; /* lists and ranges: the limit (rows or bytes) ended it, and there is more behind */
@@ -166,6 +166,8 @@ struct store_op *store_unit_log_delete(struct store_unit *u, struct jb_str owner
                                        struct jb_str store, int64_t id);
 struct store_op *store_unit_log_trim(struct store_unit *u, struct jb_str owner, struct jb_str store,
                                      int64_t id);
+struct store_op *store_unit_log_prune(struct store_unit *u, struct jb_str owner,
+                                      struct jb_str store, const struct store_range *range);
 
 struct store_op *store_unit_owner_delete(struct store_unit *u, struct jb_str owner);
 

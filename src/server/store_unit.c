@@ -215,6 +215,12 @@ static int run_log_trim(struct store_unit *u, struct op *op, struct store_db *db
     return db->ops->log_trim(db, &op->space, op->id);
 }
 
+static int run_log_prune(struct store_unit *u, struct op *op, struct store_db *db)
+{
+    (void)u;
+    return db->ops->log_prune(db, &op->space, &op->range, &op->result.totals.count);
+}
+
 static int run_owner_delete(struct store_unit *u, struct op *op, struct store_db *db)
 {
     (void)u;
@@ -237,6 +243,7 @@ static const struct op_type log_range = { run_log_range, .may_miss = true };
 static const struct op_type log_count = { run_log_count, .may_miss = true };
 static const struct op_type log_delete = { run_log_delete, true, true };
 static const struct op_type log_trim = { run_log_trim, .writes = true };
+static const struct op_type log_prune = { run_log_prune, .writes = true };
 static const struct op_type owner_delete = { run_owner_delete, .writes = true };
 
 static bool concerns_all(int rc)
@@ -502,6 +509,14 @@ struct store_op *store_unit_log_trim(struct store_unit *u, struct jb_str owner, 
                                      int64_t id)
 {
     return add_numbered(u, &log_trim, owner, store, id);
+}
+
+struct store_op *store_unit_log_prune(struct store_unit *u, struct jb_str owner,
+                                      struct jb_str store, const struct store_range *range)
+{
+    struct op *op = add_range(u, &log_prune, &(struct store_space){ owner, store }, range);
+
+    return op ? &op->result : NULL;
 }
 
 struct store_op *store_unit_owner_delete(struct store_unit *u, struct jb_str owner)

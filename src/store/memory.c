@@ -585,6 +585,8 @@ static int memory_log_count(struct store_db *db, const struct store_space *space
     for (bounds(s, r, &from, &to); from < to; from++) {
         if (!selects(r, &s->items[from]->row))
             continue;
+        if (r->limit && totals->count == r->limit)
+            break;
         totals->count++;
         totals->bytes += s->items[from]->row.bytes.n;
     }
@@ -611,6 +613,30 @@ static int memory_log_trim(struct store_db *db, const struct store_space *space,
         return 0;
     size_t to = find_id(s, id, &found);
     return drop(m, s, 0, found ? to + 1 : to);
+}
+
+static int memory_log_prune(struct store_db *db, const struct store_space *space,
+                            const struct store_range *r, uint64_t *count)
+{
+    struct memory *m = memory_of(db);
+    struct space *s = find(m, ENTRIES, space);
+    size_t at, to;
+
+    *count = 0;
+    if (!s)
+        return 0;
+    bounds(s, r, &at, &to);
+    while (at < to && (!r->limit || *count < r->limit)) {
+        if (!selects(r, &s->items[at]->row)) {
+            at++;
+            continue;
+        }
+        if (drop(m, s, at, 1) != 0)
+            return JB_ENOMEM;
+        to--;
+        ++*count;
+    }
+    return 0;
 }
 
 /* ---- opening and closing ---- */
@@ -689,5 +715,6 @@ const struct store_backend store_memory = {
     .log_count = memory_log_count,
     .log_delete = memory_log_delete,
     .log_trim = memory_log_trim,
+    .log_prune = memory_log_prune,
     .owner_delete = memory_owner_delete,
 };

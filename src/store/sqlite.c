@@ -454,5 +454,6 @@ const struct store_backend store_sqlite = {
     .log_count = sqlite_log_count,
     .log_delete = sqlite_log_delete,
     .log_trim = sqlite_log_trim,
+    .log_prune = sqlite_log_prune,
     .owner_delete = sqlite_owner_delete,
 };

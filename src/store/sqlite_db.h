@@ -84,6 +84,8 @@ int sqlite_log_count(struct store_db *db, const struct store_space *space,
                      const struct store_range *range, struct store_totals *totals);
 int sqlite_log_delete(struct store_db *db, const struct store_space *space, int64_t id);
 int sqlite_log_trim(struct store_db *db, const struct store_space *space, int64_t id);
+int sqlite_log_prune(struct store_db *db, const struct store_space *space,
+                     const struct store_range *range, uint64_t *count);
 int sqlite_owner_delete(struct store_db *db, struct jb_str owner);
 
 #endif

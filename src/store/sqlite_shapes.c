@@ -397,7 +397,6 @@ int sqlite_log_range(struct store_db *db, const struct store_space *space,
 int sqlite_log_count(struct store_db *db, const struct store_space *space,
                      const struct store_range *range, struct store_totals *totals)
 {
-    struct store_range all = *range;
     struct log_space log;
     int rc = find_space(db, space, &log);
 
@@ -405,8 +404,7 @@ int sqlite_log_count(struct store_db *db, const struct store_space *space,
     *totals = (struct store_totals){ 0 };
     if (rc != 0)
         return rc == JB_ENOTFOUND ? 0 : rc;
-    all.limit = 0;
-    struct sql q = begin_range(sqlite_of(db), SQL_LOG_COUNT, SQL_LOG_PEER_COUNT, &log, &all);
+    struct sql q = begin_range(sqlite_of(db), SQL_LOG_COUNT, SQL_LOG_PEER_COUNT, &log, range);
     if (sql_row(&q)) {
         totals->count = (uint64_t)sql_column_int(&q, 0);
         totals->bytes = (uint64_t)sql_column_int(&q, 1);
@@ -452,4 +450,24 @@ int sqlite_log_trim(struct store_db *db, const struct store_space *space, int64_
     if (rc != 0)
         return rc == JB_ENOTFOUND ? 0 : rc;
     return run_with_ints(s, SQL_LOG_TRIM, log.id, id);
+}
+
+/* The id of the last entry that is there, whatever its flags, is kept once it may go. */
+int sqlite_log_prune(struct store_db *db, const struct store_space *space,
+                     const struct store_range *range, uint64_t *count)
+{
+    struct sqlite *s = sqlite_of(db);
+    struct log_space log;
+    int rc = find_space(db, space, &log);
+
+    jb_assert(range->with.n || !range->with_part.n);
+    *count = 0;
+    if (rc == 0)
+        rc = keep_last(s, &log, range->before_id ? range->before_id - 1 : INT64_MAX);
+    if (rc != 0)
+        return rc == JB_ENOTFOUND ? 0 : rc;
+    struct sql q = begin_range(s, SQL_LOG_PRUNE, SQL_LOG_PEER_PRUNE, &log, range);
+    rc = sql_run(&q);
+    *count = rc == 0 ? (uint64_t)sqlite3_changes(s->handle) : 0;
+    return rc;
 }

@@ -39,9 +39,10 @@
                                 "PRAGMA application_id=" STORE_SQL_TEXT(                        \
                                     STORE_SQL_APPLICATION_ID) ";"
 
-#define STORE_SQL_LOG_ROW "SELECT id, stamp, flags, peer, part, bytes FROM log "
-#define STORE_SQL_BY_ID   "INDEXED BY log_by_id "
-#define STORE_SQL_BY_PEER "INDEXED BY log_by_peer "
+#define STORE_SQL_LOG_ROW   "SELECT id, stamp, flags, peer, part, bytes FROM log "
+#define STORE_SQL_LOG_PRUNE "DELETE FROM log WHERE rowid IN (SELECT rowid FROM log "
+#define STORE_SQL_BY_ID     "INDEXED BY log_by_id "
+#define STORE_SQL_BY_PEER   "INDEXED BY log_by_peer "
 #define STORE_SQL_RANGE \
     "WHERE space=?1 AND id>?2 AND id<?3 AND stamp>=?4 AND stamp<=?5 AND (flags & ?6)=?7 "
 #define STORE_SQL_PEER "AND peer=?9 AND (?10 OR part=?11) "
@@ -91,12 +92,16 @@
     X(LOG_PEER_DOWN, STORE_SQL_LOG_ROW STORE_SQL_BY_PEER STORE_SQL_RANGE STORE_SQL_PEER          \
       "ORDER BY id DESC LIMIT ?8")                                                               \
     X(LOG_COUNT,                                                                                 \
-      "SELECT count(*), sum(size) FROM log " STORE_SQL_BY_ID STORE_SQL_RANGE "LIMIT ?8")         \
+      "SELECT count(*), sum(size) FROM (SELECT size FROM log " STORE_SQL_BY_ID STORE_SQL_RANGE   \
+      "ORDER BY id LIMIT ?8)")                                                                   \
     X(LOG_PEER_COUNT,                                                                            \
-      "SELECT count(*), sum(size) FROM log " STORE_SQL_BY_PEER STORE_SQL_RANGE STORE_SQL_PEER    \
-      "LIMIT ?8")                                                                                \
+      "SELECT count(*), sum(size) FROM (SELECT size FROM log " STORE_SQL_BY_PEER STORE_SQL_RANGE \
+          STORE_SQL_PEER "ORDER BY id LIMIT ?8)")                                                \
     X(LOG_DELETE, "DELETE FROM log INDEXED BY log_by_id WHERE space=?1 AND id=?2")               \
     X(LOG_TRIM, "DELETE FROM log INDEXED BY log_by_id WHERE space=?1 AND id<=?2")                \
+    X(LOG_PRUNE, STORE_SQL_LOG_PRUNE STORE_SQL_BY_ID STORE_SQL_RANGE "ORDER BY id LIMIT ?8)")    \
+    X(LOG_PEER_PRUNE, STORE_SQL_LOG_PRUNE STORE_SQL_BY_PEER STORE_SQL_RANGE STORE_SQL_PEER       \
+      "ORDER BY id LIMIT ?8)")                                                                   \
     X(LOG_OWNER, "DELETE FROM log INDEXED BY log_by_id"                                          \
                  " WHERE space IN (SELECT id FROM space WHERE owner=?1)")
 

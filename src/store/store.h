@@ -127,8 +127,8 @@ struct store_range {
     struct jb_str with_part; /* only together with `with`: exactly this; empty: any */
     uint32_t flags_mask;     /* (flags & flags_mask) == flags */
     uint32_t flags;
-    uint32_t limit; /* most rows, taken from the end the walk begins at; 0: all.  Not for counts */
-    bool backwards; /* highest id first.  Not for counts */
+    uint32_t limit; /* most rows, taken from the end the walk begins at; 0: all */
+    bool backwards; /* highest id first.  For log_range only */
 };
 
 struct store_totals {
@@ -192,6 +192,9 @@ struct store_backend {
     int (*log_delete)(struct store_db *db, const struct store_space *space, int64_t id);
     /* All entries with an id <= `id`; 0 also when there are none. */
     int (*log_trim)(struct store_db *db, const struct store_space *space, int64_t id);
+    /* Deletes what the range selects and says how many that were; 0 also when there are none. */
+    int (*log_prune)(struct store_db *db, const struct store_space *space,
+                     const struct store_range *range, uint64_t *count);
 
     /* All kv and log of the owner (a room that is destroyed); its logs forget the ids they gave.
      * 0 also when there are none. */

@@ -399,6 +399,13 @@ static void test_log_delete_and_trim(void **state)
     assert_int_equal(totals.count, 0);
 }
 
+static int see_nothing(void *ctx, const struct store_row *row)
+{
+    (void)ctx;
+    (void)row;
+    return 0;
+}
+
 static void fill_archive(void **state)
 {
     /* now, stamp, with, part, flags: entry 5 was delayed, the clock went back before entry 6 */
@@ -417,6 +424,26 @@ static void fill_archive(void **state)
         assert_int_equal(OPS->log_append(DB, &archive, &entries[i], &id), 0);
     commit(state);
     assert_int_equal(id, 501);
+}
+
+/* Takes away what the range selects, looks, and takes that back. */
+static void expect_pruned(void **state, const struct store_range *range, const char *selected)
+{
+    static const int64_t ids[] = { 100, 200, 300, 400, 500, 501 };
+    size_t n = strlen(selected), gone = 0;
+    uint64_t count = 0;
+
+    if (range->limit && range->limit < n)
+        n = range->limit;
+    begin(state);
+    assert_int_equal(OPS->log_prune(DB, &archive, range, &count), 0);
+    assert_int_equal(count, n);
+    for (char entry = '1'; entry <= '6'; entry++) {
+        bool is_gone = OPS->log_get(DB, &archive, ids[entry - '1'], see_nothing, NULL) != 0;
+        assert_int_equal(is_gone, gone < n && selected[gone] == entry);
+        gone += is_gone;
+    }
+    OPS->rollback(DB);
 }
 
 static void test_log_range(void **state)
@@ -464,15 +491,31 @@ static void test_log_range(void **state)
                 assert_int_equal(seen.ids[k], ids[want - '1']);
             }
             jb__buf_deinit(&seen.text);
-            /* The limit does not concern the count. */
+            /* A count begins at the lowest id, and ends at the limit. */
             uint64_t bytes = 0;
-            for (size_t k = 0; k < n; k++)
+            for (size_t k = 0; k < seen.rows; k++)
                 bytes += (uint64_t)(cases[i].want[k] - '0');
             assert_int_equal(OPS->log_count(DB, &archive, &range, &totals), 0);
-            assert_int_equal(totals.count, n);
+            assert_int_equal(totals.count, seen.rows);
             assert_int_equal(totals.bytes, bytes);
+            expect_pruned(state, &range, cases[i].want);
         }
     }
+}
+
+static void test_log_prune_keeps_ids(void **state)
+{
+    struct store_range last = { .after_id = 500 };
+    uint64_t count;
+
+    fill_archive(state);
+    begin(state);
+    assert_int_equal(OPS->log_prune(DB, &archive, &last, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(append(state, &archive, 1, JB_STR("x")), 502);  /* 501 is not given again */
+    assert_int_equal(OPS->log_prune(DB, &roster, &last, &count), 0); /* no such log */
+    assert_int_equal(count, 0);
+    commit(state);
 }
 
 static void test_owner_delete(void **state)
@@ -622,6 +665,7 @@ static int do_write(struct store_db *db, const struct step *s, struct seen *seen
     const struct store_backend *ops = db->ops;
     struct store_space space = { s->a, s->b };
     struct store_account account = { s->a, s->b, s->c, s->number, s->number % 4 };
+    uint64_t count = 0;
     int64_t id = 0;
     int rc;
 
@@ -635,7 +679,11 @@ static int do_write(struct store_db *db, const struct step *s, struct seen *seen
     case 11:
         return s->number % 8 ? 0 : ops->kv_clear(db, &space);
     case 12:
-        return s->number % 4 ? 0 : ops->log_trim(db, &space, s->number);
+        if (s->number % 8 == 0)
+            return ops->log_trim(db, &space, s->number);
+        rc = s->number % 4 ? 0 : ops->log_prune(db, &space, &s->range, &count);
+        see(seen, &(struct store_row){ .id = (int64_t)count });
+        return rc;
     case 13:
         return ops->kv_delete(db, &space, s->c);
     case 14:
@@ -717,7 +765,8 @@ static void test_random_against_reference(void **state)
         CASE(test_kv, p), CASE(test_kv_binary, p), CASE(test_large_values, p),                 \
         CASE(test_visit_ends, p), CASE(test_rollback, p), CASE(test_savepoint, p),             \
         CASE(test_log_ids, p), CASE(test_log_delete_and_trim, p), CASE(test_log_range, p),     \
-        CASE(test_owner_delete, p), CASE(test_reopen, p), CASE(test_random_against_reference, p)
+        CASE(test_log_prune_keeps_ids, p), CASE(test_owner_delete, p), CASE(test_reopen, p),   \
+        CASE(test_random_against_reference, p)
 
 int main(void)
 {
