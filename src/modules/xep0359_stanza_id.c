@@ -11,31 +11,68 @@
 
 /* ---- ids ---- */
 
-enum { ROUNDS = 4 };
-
 /* A permutation of 64 bits that nobody can follow without the secret: four rounds of Feistel with
  * a keyed hash (Luby and Rackoff). */
-void stanza_id_text(const struct server *server, int64_t log_id, char text[STANZA_ID_BYTES + 1])
+enum { ROUNDS = 4 };
+
+static uint32_t mix(const struct server *server, uint8_t round, uint32_t half)
 {
-    uint32_t left = (uint32_t)((uint64_t)log_id >> 32), right = (uint32_t)log_id;
     struct jb__hash_key key;
+    uint8_t block[] = { 's',
+                        'i',
+                        'd',
+                        round,
+                        (uint8_t)(half >> 24),
+                        (uint8_t)(half >> 16),
+                        (uint8_t)(half >> 8),
+                        (uint8_t)half };
 
     _Static_assert(sizeof key <= SERVER_SECRET_BYTES, "the secret is long enough");
     memcpy(&key, server->secret, sizeof key);
+    return (uint32_t)jb__siphash(&key, block, sizeof block);
+}
+
+void stanza_id_text(const struct server *server, int64_t log_id, char text[STANZA_ID_BYTES + 1])
+{
+    uint32_t left = (uint32_t)((uint64_t)log_id >> 32), right = (uint32_t)log_id;
+
     for (uint8_t round = 0; round < ROUNDS; round++) {
-        uint8_t block[] = { 's',
-                            'i',
-                            'd',
-                            round,
-                            (uint8_t)(right >> 24),
-                            (uint8_t)(right >> 16),
-                            (uint8_t)(right >> 8),
-                            (uint8_t)right };
-        uint32_t next = left ^ (uint32_t)jb__siphash(&key, block, sizeof block);
+        uint32_t next = left ^ mix(server, round, right);
         left = right;
         right = next;
     }
     snprintf(text, STANZA_ID_BYTES + 1, "%08" PRIx32 "%08" PRIx32, left, right);
+}
+
+static bool read_hex(struct jb_str text, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c >= '0' && c <= '9')
+            *value = *value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            *value = *value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return false;
+    }
+    return text.n == STANZA_ID_BYTES;
+}
+
+bool stanza_id_parse(const struct server *server, struct jb_str text, int64_t *log_id)
+{
+    uint64_t value;
+
+    if (!read_hex(text, &value))
+        return false;
+    uint32_t left = (uint32_t)(value >> 32), right = (uint32_t)value;
+    for (uint8_t round = ROUNDS; round > 0; round--) {
+        uint32_t before = right ^ mix(server, (uint8_t)(round - 1), left);
+        right = left;
+        left = before;
+    }
+    *log_id = (int64_t)((uint64_t)left << 32 | right);
+    return true;
 }
 
 void stanza_id_write(struct jb_xml *x, const struct server *server, struct jb_jid by,
