@@ -47,7 +47,7 @@ struct store_port {
 struct store_op {
     struct store_op *next;        /* in the order they were added */
     int rc;                       /* as in store/store.h; JB_EFULL also: the results do not fit */
-    int64_t id;                   /* log_append: the id given */
+    int64_t id;                   /* log_append: the id given; log_last: the highest */
     struct store_totals totals;   /* log_count; account_count, log_prune (count only) */
     const struct store_row *rows; /* reads: what was found, in order; NULL: nothing */
     size_t row_count;
@@ -153,6 +153,8 @@ struct store_op *store_unit_kv_clear(struct store_unit *u, struct jb_str owner,
 
 struct store_op *store_unit_log_append(struct store_unit *u, struct jb_str owner,
                                        struct jb_str store, const struct store_entry *entry);
+struct store_op *store_unit_log_last(struct store_unit *u, struct jb_str owner,
+                                     struct jb_str store);
 struct store_op *store_unit_log_get(struct store_unit *u, struct jb_str owner, struct jb_str store,
                                     int64_t id);
 /* Ends early, with `more` set, before a row that would bring the page's bytes over `page_bytes`

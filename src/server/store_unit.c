@@ -181,6 +181,12 @@ static int run_log_append(struct store_unit *u, struct op *op, struct store_db *
     return db->ops->log_append(db, &op->space, &op->entry, &op->result.id);
 }
 
+static int run_log_last(struct store_unit *u, struct op *op, struct store_db *db)
+{
+    (void)u;
+    return db->ops->log_last(db, &op->space, &op->result.id);
+}
+
 static int run_log_get(struct store_unit *u, struct op *op, struct store_db *db)
 {
     struct collector c = collector_of(u, op);
@@ -238,6 +244,7 @@ static const struct op_type kv_delete = { run_kv_delete, true, true };
 static const struct op_type kv_list = { run_kv_list, .may_miss = true };
 static const struct op_type kv_clear = { run_kv_clear, .writes = true };
 static const struct op_type log_append = { run_log_append, .writes = true };
+static const struct op_type log_last = { run_log_last };
 static const struct op_type log_get = { run_log_get, .may_miss = true };
 static const struct op_type log_range = { run_log_range, .may_miss = true };
 static const struct op_type log_count = { run_log_count, .may_miss = true };
@@ -497,6 +504,11 @@ struct store_op *store_unit_log_count(struct store_unit *u, struct jb_str owner,
     struct op *op = add_range(u, &log_count, &(struct store_space){ owner, store }, range);
 
     return op ? &op->result : NULL;
+}
+
+struct store_op *store_unit_log_last(struct store_unit *u, struct jb_str owner, struct jb_str store)
+{
+    return add_numbered(u, &log_last, owner, store, 0);
 }
 
 struct store_op *store_unit_log_delete(struct store_unit *u, struct jb_str owner,

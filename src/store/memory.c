@@ -507,7 +507,9 @@ static int memory_log_append(struct store_db *db, const struct store_space *spac
     jb_assert(entry->now_us > 0 && entry->stamp_us >= 0 && entry->stamp_us <= entry->now_us);
     if (!s)
         return JB_ENOMEM;
-    int64_t next = s->last >= entry->now_us ? s->last + 1 : entry->now_us;
+    int64_t next = entry->id ? entry->id
+                   : s->last >= entry->now_us ? s->last + 1
+                                              : entry->now_us;
     int rc = put(m, s,
                  &(struct store_row){
                      .id = next,
@@ -519,7 +521,17 @@ static int memory_log_append(struct store_db *db, const struct store_space *spac
                  });
     if (rc != 0)
         return rc;
-    s->last = *id = next;
+    *id = next;
+    if (s->last < next)
+        s->last = next;
+    return 0;
+}
+
+static int memory_log_last(struct store_db *db, const struct store_space *space, int64_t *id)
+{
+    const struct space *s = find(memory_of(db), ENTRIES, space);
+
+    *id = s ? s->last : 0;
     return 0;
 }
 
@@ -710,6 +722,7 @@ const struct store_backend store_memory = {
     .kv_list = memory_kv_list,
     .kv_clear = memory_kv_clear,
     .log_append = memory_log_append,
+    .log_last = memory_log_last,
     .log_get = memory_log_get,
     .log_range = memory_log_range,
     .log_count = memory_log_count,

@@ -449,6 +449,7 @@ const struct store_backend store_sqlite = {
     .kv_list = sqlite_kv_list,
     .kv_clear = sqlite_kv_clear,
     .log_append = sqlite_log_append,
+    .log_last = sqlite_log_last,
     .log_get = sqlite_log_get,
     .log_range = sqlite_log_range,
     .log_count = sqlite_log_count,

@@ -76,6 +76,7 @@ int sqlite_kv_list(struct store_db *db, const struct store_space *space,
 int sqlite_kv_clear(struct store_db *db, const struct store_space *space);
 int sqlite_log_append(struct store_db *db, const struct store_space *space,
                       const struct store_entry *entry, int64_t *id);
+int sqlite_log_last(struct store_db *db, const struct store_space *space, int64_t *id);
 int sqlite_log_get(struct store_db *db, const struct store_space *space, int64_t id,
                    store_visit *visit, void *ctx);
 int sqlite_log_range(struct store_db *db, const struct store_space *space,

@@ -300,22 +300,41 @@ static int find_tail(struct sqlite *s, int64_t space, int64_t *tail)
     return sql_end(&q);
 }
 
+static int find_last(struct sqlite *s, const struct log_space *log, int64_t *last)
+{
+    int rc = find_tail(s, log->id, last);
+
+    if (*last < log->last)
+        *last = log->last;
+    return rc;
+}
+
+int sqlite_log_last(struct store_db *db, const struct store_space *space, int64_t *id)
+{
+    struct log_space log;
+    int rc = find_space(db, space, &log);
+
+    *id = 0;
+    if (rc != 0)
+        return rc == JB_ENOTFOUND ? 0 : rc;
+    return find_last(sqlite_of(db), &log, id);
+}
+
 int sqlite_log_append(struct store_db *db, const struct store_space *space,
                       const struct store_entry *entry, int64_t *id)
 {
     struct sqlite *s = sqlite_of(db);
     struct log_space log;
-    int64_t tail = 0;
+    int64_t next = entry->id, last;
 
     jb_assert(entry->now_us > 0 && entry->stamp_us >= 0 && entry->stamp_us <= entry->now_us);
     int rc = make_space(db, space, &log);
-    if (rc == 0)
-        rc = find_tail(s, log.id, &tail);
+    if (rc == 0 && next == 0) {
+        rc = find_last(s, &log, &last);
+        next = last >= entry->now_us ? last + 1 : entry->now_us;
+    }
     if (rc != 0)
         return rc;
-
-    int64_t last = tail > log.last ? tail : log.last;
-    int64_t next = last >= entry->now_us ? last + 1 : entry->now_us;
     if (next - entry->stamp_us > log.lag)
         rc = run_with_ints(s, SQL_SPACE_LAG, log.id, next - entry->stamp_us);
     if (rc != 0)

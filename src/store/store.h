@@ -115,6 +115,7 @@ struct store_entry {
     struct jb_str with_part; /* the finer part of that (a resource); may be empty */
     struct jb_str bytes;
     uint32_t flags; /* the caller's own bits, to filter by */
+    int64_t id;     /* given by the caller, see log_append; 0: the store gives one */
 };
 
 /* Which entries of a log.  All that is zero does not restrict. */
@@ -180,9 +181,12 @@ struct store_backend {
     int (*kv_clear)(struct store_db *db, const struct store_space *space);
 
     /* Appends; *id = max(highest id ever given in this log + 1, now_us).  So ids are times that
-     * never repeat and never go back, even when the clock does or the end was deleted. */
+     * never repeat and never go back, even when the clock does or the end was deleted.  Whoever
+     * gives ids himself goes on from log_last in the same way, and may append out of order. */
     int (*log_append)(struct store_db *db, const struct store_space *space,
                       const struct store_entry *entry, int64_t *id);
+    /* The highest id ever given in this log; 0: there never was an entry. */
+    int (*log_last)(struct store_db *db, const struct store_space *space, int64_t *id);
     int (*log_get)(struct store_db *db, const struct store_space *space, int64_t id,
                    store_visit *visit, void *ctx);
     int (*log_range)(struct store_db *db, const struct store_space *space,

@@ -378,6 +378,35 @@ static void test_log_ids(void **state)
     assert_int_equal(count_range(state, &archive, &(struct store_range){ 0 }, NULL), 1);
 }
 
+/* Who gives ids himself begins behind the last and may be late with one. */
+static void test_log_ids_of_the_caller(void **state)
+{
+    int64_t id = -1;
+
+    assert_int_equal(OPS->log_last(DB, &archive, &id), 0);
+    assert_int_equal(id, 0);
+    begin(state);
+    assert_int_equal(append(state, &archive, 100, JB_STR("a")), 100);
+    for (int64_t own = 300; own >= 200; own -= 100) {
+        struct store_entry entry = { .id = own, .now_us = 100, .stamp_us = 90 };
+        assert_int_equal(OPS->log_append(DB, &archive, &entry, &id), 0);
+        assert_int_equal(id, own);
+    }
+    assert_int_equal(OPS->log_last(DB, &archive, &id), 0);
+    assert_int_equal(id, 300);
+    struct seen s;
+    seen_init(&s);
+    assert_int_equal(OPS->log_range(DB, &archive, &(struct store_range){ .end_us = 90 }, see, &s), 0);
+    assert_int_equal(s.rows, 2);
+    assert_int_equal(s.ids[0], 200);
+    assert_int_equal(s.ids[1], 300);
+    jb__buf_deinit(&s.text);
+    assert_int_equal(OPS->log_trim(DB, &archive, 300), 0);
+    assert_int_equal(OPS->log_last(DB, &archive, &id), 0);
+    assert_int_equal(id, 300); /* also when its entry is gone */
+    commit(state);
+}
+
 static void test_log_delete_and_trim(void **state)
 {
     struct store_totals totals;
@@ -764,7 +793,8 @@ static void test_random_against_reference(void **state)
     CASE(test_account, p), CASE(test_account_list, p), CASE(test_account_delete_takes_all, p), \
         CASE(test_kv, p), CASE(test_kv_binary, p), CASE(test_large_values, p),                 \
         CASE(test_visit_ends, p), CASE(test_rollback, p), CASE(test_savepoint, p),             \
-        CASE(test_log_ids, p), CASE(test_log_delete_and_trim, p), CASE(test_log_range, p),     \
+        CASE(test_log_ids, p), CASE(test_log_ids_of_the_caller, p),                            \
+        CASE(test_log_delete_and_trim, p), CASE(test_log_range, p),                            \
         CASE(test_log_prune_keeps_ids, p), CASE(test_owner_delete, p), CASE(test_reopen, p),   \
         CASE(test_random_against_reference, p)
 
