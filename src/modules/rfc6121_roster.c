@@ -6,6 +6,7 @@
 #include "modules/rfc6121_presence.h"
 #include "modules/rfc6121_roster_item.h"
 #include "modules/modules.h"
+#include "server/custody.h"
 #include "server/server.h"
 
 #include <inttypes.h>
@@ -249,7 +250,7 @@ static void commit(struct user *u, const struct roster_item *item, struct jb_jid
     } else {
         store_unit_kv_delete(unit, owner, roster_store, jb_jid_str(jid));
     }
-    if (store_unit_submit(unit) != 0) {
+    if (custody_submit(u->reactor, unit) != 0) {
         unit->rc = JB_EFULL;
         on_stored(unit);
     }

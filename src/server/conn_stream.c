@@ -332,8 +332,9 @@ static void on_stanza(struct conn *c, struct jb_draft *draft)
         return;
     }
     charge_stanza(c);
-    jb_stream_sm_handled(&c->stream, c->stream.received);
     session_on_stanza(c->session, draft);
+    if (c->session && c->session->sm)
+        session_sm_handled(c->session);
 }
 
 static void on_fault(struct conn *c, const struct jb_stream_event *ev)
@@ -379,6 +380,7 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
         break;
     case JB_STREAM_EVENT_SM_ASK:
         charge_stanza(c);
+        session_sm_asked(c->session);
         break;
     case JB_STREAM_EVENT_ACKED:
         session_sm_acked(c->session);

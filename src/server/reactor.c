@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "server/conn.h"
+#include "server/custody.h"
 #include "server/profile.h"
 #include "server/server.h"
 #include "server/user.h"
@@ -111,9 +112,13 @@ static void take_finished(struct reactor *r)
     }
     while (u) {
         struct store_unit *next = u->next;
+        struct custody *c = u->custody;
         u->done(u);
+        if (c)
+            custody_unit_back(r, c);
         u = next;
     }
+    custody_unpark(r);
 }
 
 /* ---- the loop ---- */
@@ -169,6 +174,7 @@ static void on_notch(uv_timer_t *timer)
 
     reactor_tick(r);
     wheel_turn(&r->wheel, r->now_ms);
+    custody_unpark(r);
     publish(r);
 }
 
@@ -222,6 +228,7 @@ void reactor_init(struct reactor *r, struct server *server, unsigned index)
     jb__table_init(&r->users, alloc);
     jb__list_init(&r->idle_users);
     jb__list_init(&r->hibernating);
+    r->parked_end = &r->parked;
     init_handles(r);
 }
 

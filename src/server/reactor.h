@@ -18,7 +18,9 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+struct custody;
 struct server;
+struct session;
 struct reactor;
 
 /* Embedded in what is posted; whoever receives it owns it. */
@@ -59,6 +61,15 @@ struct reactor {
     struct jb__list idle_users; /* of these, those without a session, oldest first */
     size_t idle_user_count;
     struct jb__list hibernating; /* sessions without a connection (session_sm.h) */
+    /* While a stanza is handled (custody.h): */
+    struct session *inbound;          /* of the client it came from; NULL: none here */
+    struct jb_stanza *inbound_stanza; /* as sealed */
+    struct custody *inbound_custody;  /* made for it; NULL: nothing is kept so far */
+    struct custody *custody;          /* what may be added to now */
+    bool inbound_lent;                /* it went elsewhere with the stanza */
+    struct custody *parked;           /* what the store had no room for, in order */
+    struct custody **parked_end;
+    size_t custodies; /* that have their home here */
     unsigned hash_jobs; /* password hashes given to the thread pool from here */
     struct counters counters;
     struct counters told; /* as last told to the first reactor */

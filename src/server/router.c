@@ -2,6 +2,7 @@
 #include "server/router.h"
 
 #include "base/assert.h"
+#include "server/custody.h"
 #include "server/module.h"
 #include "server/server.h"
 
@@ -55,13 +56,16 @@ static void host_receive(struct reactor *r, const struct host *host, struct jb_s
 struct stanza_mail {
     struct mail mail;
     struct jb_stanza *stanza;
+    struct custody *custody; /* goes with it and comes back; NULL: nothing is kept of it */
 };
 
 static void on_stanza_mail(struct reactor *r, struct mail *mail)
 {
     struct stanza_mail *m = jb__container_of(mail, struct stanza_mail, mail);
 
+    custody_borrow(r, m->custody);
     user_receive(user_get(r, jb_jid_bare(m->stanza->h.to)), m->stanza);
+    custody_return(r);
     jb_stanza_unref(m->stanza);
     jb_free(alloc, m);
 }
@@ -75,7 +79,7 @@ static void send_to_user(struct reactor *r, struct jb_stanza *stanza)
         return;
     }
     struct stanza_mail *m = jb_alloc(alloc, sizeof *m);
-    *m = (struct stanza_mail){ .mail.deliver = on_stanza_mail, .stanza = jb_stanza_ref(stanza) };
+    *m = (struct stanza_mail){ .mail.deliver = on_stanza_mail, .stanza = jb_stanza_ref(stanza), .custody = custody_lend(r, stanza) };
     reactor_send(r, home, &m->mail);
 }
 

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "server/custody.h"
 #include "server/module.h"
 #include "server/reactor.h"
 #include "server/session_sm.h"
@@ -37,6 +38,7 @@ static struct session *new_session(struct user *u, struct conn *c, struct jb_str
     s->conn = c;
     s->serial = ++serials;
     s->bound_us = u->reactor->now_us;
+    s->custody_end = &s->custody;
     return s;
 }
 
@@ -95,6 +97,9 @@ void session_end(struct session *s)
 
     user_pin(u);
     (void)hooks_run_all(unbound, (s));
+    if (s->throttled)
+        conn_release(s->conn);
+    custody_session_ended(s);
     if (s->sm)
         session_sm_free(s);
     if (s->conn)
@@ -224,11 +229,13 @@ void session_on_stanza(struct session *s, struct jb_draft *d)
         session_refuse(s, &d->h, JB_FAULT(RESOURCE_CONSTRAINT, "too many elements"));
         return;
     }
+    custody_begin(s, stanza);
     enum verdict v = hooks_run(out_act, host, (s, stanza, &fault));
     if (v == REJECT)
         session_refuse(s, &stanza->h, fault);
     else if (v == NEXT)
         send_on(s, stanza);
+    custody_end(r);
     jb_stanza_unref(stanza);
 }
 

@@ -7,6 +7,7 @@
 #include "core/stanza.h"
 
 struct conn;
+struct custody;
 struct session_sm;
 struct user;
 struct reactor;
@@ -31,6 +32,12 @@ struct session {
     int8_t priority;       /* of that presence */
     uint8_t receipt;       /* enum session_receipt */
     uint32_t receipt_ping; /* RECEIPT_PINGED: the ping whose answer is the receipt */
+    /* What its client sent and is not committed yet, in order (custody.h). */
+    struct custody *custody;
+    struct custody *custody_todo; /* of these, the first that is not submitted */
+    struct custody **custody_end;
+    uint32_t custody_count;
+    bool throttled;        /* its connection is held because of them */
     bool interested;       /* asked for the roster (RFC 6121 section 2.2): gets pushes */
     uint32_t serial;       /* tells a session from a later one at the same address */
     unsigned char *data;   /* the modules' room */

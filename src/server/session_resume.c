@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "server/module.h"
 #include "server/server.h"
+#include "server/session_count.h"
 #include "server/session_sm.h"
 
 #include <openssl/crypto.h>
@@ -18,6 +19,7 @@ struct resumption {
     uint32_t h;        /* what its client has of ours */
     struct jb_jid of;  /* a visitor's old address, else unset; text behind the struct */
     bool found;        /* the visitor's session is there */
+    struct session *session; /* once it has settled, this one is taken over */
     struct jb_str id;  /* as asked, text behind the struct */
 };
 
@@ -46,6 +48,48 @@ static void refuse(struct resumption *rs, const uint32_t *h)
     if (still_asks(rs) && jb_stream_sm_failed(&c->stream, JB_STANZA_ITEM_NOT_FOUND, h) != 0)
         conn_close(c, "no memory for an answer");
     finish(rs);
+}
+
+/* What the client has to know cannot be told now; without it, it would send again what is here. */
+static void give_up(struct resumption *rs)
+{
+    if (still_asks(rs))
+        jb_stream_fail(&rs->conn->stream, JB_STREAM_RESOURCE_CONSTRAINT, "come back in a moment");
+    conn_schedule(rs->conn);
+    finish(rs);
+}
+
+static void on_count(struct store_unit *unit)
+{
+    struct resumption *rs = unit->ctx;
+    struct session_count count;
+    bool known = unit->ops->rows && session_count_decode(unit->ops->rows->bytes, &count);
+
+    if (unit->rc != 0)
+        give_up(rs);
+    else
+        refuse(rs, known ? &count.h : NULL);
+    store_unit_free(unit);
+}
+
+/* The session is gone; what is known of it is how much its client need not send again. */
+static void look_up_count(struct resumption *rs)
+{
+    struct user *u = rs->conn->user;
+    uint8_t key[SESSION_SM_KEY_BYTES];
+
+    if (rs->id.n != JB__RANDOM_ID_BYTES) {
+        refuse(rs, NULL);
+        return;
+    }
+    session_sm_key(rs->id, key);
+    struct store_unit *unit = user_store_unit(u, on_count, rs);
+    store_unit_kv_get(unit, jb_jid_str(u->jid), session_count_store,
+                      jb_str((const char *)key, sizeof key));
+    if (store_unit_submit(unit) == 0)
+        return;
+    store_unit_free(unit);
+    give_up(rs);
 }
 
 /* ---- finding it ---- */
@@ -82,25 +126,17 @@ static void take_from(struct session *s)
     conn_schedule(old);
 }
 
-static void take_over(struct resumption *rs, struct session *s)
+/* Everything its client sent is committed: what it is told is what it need not send again. */
+static void attach(struct resumption *rs, struct session *s)
 {
     struct conn *c = rs->conn;
     struct reactor *r = c->reactor;
     struct session_sm *sm = s->sm;
 
-    take_from(s);
-    if (!jb_sm_may_ack(&sm->rest, rs->h)) {
-        c->reason = "acknowledged what was never sent";
-        jb_stream_sm_too_high(&c->stream, rs->h, sm->rest.out.sent - sm->rest.sm.out_base);
-        conn_schedule(c);
-        finish(rs);
-        return;
-    }
     jb_sendq_ack(&sm->rest.out, rs->h + sm->rest.sm.out_base);
     session_sm_acked(s);
     if (jb_stream_sm_resumed(&c->stream, &sm->rest, rs->id) != 0) {
         conn_close(c, "no memory for an answer");
-        finish(rs);
         return;
     }
     timer_clear(&sm->timer);
@@ -113,7 +149,36 @@ static void take_over(struct resumption *rs, struct session *s)
         session_sm_queued(s, true);
     conn_schedule(c);
     jb_log(JB_LOG_INFO, "session resumed", JB_F("jid", jb_jid_str(s->jid)));
+}
+
+void session_resume_go_on(struct resumption *rs, bool settled)
+{
+    if (!settled || !still_asks(rs)) {
+        give_up(rs);
+        return;
+    }
+    attach(rs, rs->session);
     finish(rs);
+}
+
+static void take_over(struct resumption *rs, struct session *s)
+{
+    struct conn *c = rs->conn;
+    struct session_sm *sm = s->sm;
+
+    take_from(s);
+    if (!jb_sm_may_ack(&sm->rest, rs->h)) {
+        c->reason = "acknowledged what was never sent";
+        jb_stream_sm_too_high(&c->stream, rs->h, sm->rest.out.sent - sm->rest.sm.out_base);
+        conn_schedule(c);
+        finish(rs);
+        return;
+    }
+    if (sm->taker) /* of two who come at once the later one has it */
+        session_resume_go_on(sm->taker, false);
+    sm->taker = rs;
+    rs->session = s;
+    session_sm_settle(s);
 }
 
 static void on_user_ready(struct user *u, void *ctx)
@@ -123,6 +188,8 @@ static void on_user_ready(struct user *u, void *ctx)
 
     if (s)
         take_over(rs, s);
+    else if (still_asks(rs) && u->state == USER_READY)
+        look_up_count(rs);
     else
         refuse(rs, NULL);
 }

@@ -3,10 +3,13 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "server/custody.h"
 #include "server/module.h"
 #include "server/server.h"
+#include "server/session_count.h"
 
 #include <openssl/crypto.h>
+#include <openssl/sha.h>
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
@@ -18,6 +21,24 @@ struct jb_sendq *session_queue(struct session *s)
 static const struct jb_limits *limits_of(const struct session *s)
 {
     return &session_reactor(s)->conf->stream.limits;
+}
+
+const uint32_t *session_received(const struct session *s)
+{
+    return s->conn ? &s->conn->stream.received : &s->sm->rest.received;
+}
+
+static struct jb_sm *counters_of(struct session *s)
+{
+    return s->conn ? &s->conn->stream.sm : &s->sm->rest.sm;
+}
+
+void session_sm_key(struct jb_str id, uint8_t key[SESSION_SM_KEY_BYTES])
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+
+    SHA256((const unsigned char *)id.p, JB__RANDOM_ID_BYTES, digest);
+    memcpy(key, digest, SESSION_SM_KEY_BYTES);
 }
 
 /* ---- enabling ---- */
@@ -56,10 +77,102 @@ void session_sm_enable(struct session *s, const struct jb_sm_event *wish)
     timer_init(&s->sm->timer, on_timer);
     jb__list_init(&s->sm->node);
     jb__random_id(s->sm->id);
+    session_sm_key(jb_str(s->sm->id, JB__RANDOM_ID_BYTES), s->sm->key);
+    s->sm->committed = c->stream.received;
     if (s->sm->resumable)
         id = resumption_id(s, &c->reactor->arena);
     if (jb_stream_sm_enabled(&c->stream, id, s->sm->wait_ms / 1000, location) != 0)
         conn_close(c, "no memory for an answer");
+}
+
+/* ---- what the client sent ---- */
+
+/* A visitor's counter ends with the process, as everything of his does; where nothing can be
+ * resumed nobody will ask. */
+static bool keeps_count(const struct session *s)
+{
+    return !s->user->anonymous && s->sm->resumable;
+}
+
+bool session_sm_write_count(struct session *s, struct store_unit *unit, uint32_t number)
+{
+    struct session_sm *sm = s->sm;
+    struct session_count count = { .h = number - counters_of(s)->in_base,
+                                   .at_us = session_reactor(s)->now_us };
+    uint8_t bytes[SESSION_COUNT_BYTES];
+
+    if (!keeps_count(s) || !counters_of(s)->on)
+        return false;
+    session_count_encode(&count, bytes);
+    store_unit_kv_put(unit, jb_jid_bare_str(s->jid), session_count_store,
+                      jb_str((const char *)sm->key, sizeof sm->key),
+                      jb_str((const char *)bytes, sizeof bytes));
+    sm->stored = true;
+    return true;
+}
+
+bool session_sm_is_settled(const struct session *s)
+{
+    if (s->custody)
+        return false;
+    return !keeps_count(s) || s->sm->committed == *session_received(s);
+}
+
+/* What may be told: all that is committed, or, where nothing is kept, all that is handled. */
+static uint32_t handled_now(const struct session *s)
+{
+    if (keeps_count(s))
+        return s->sm->committed;
+    return s->custody ? s->custody->number - 1 : *session_received(s);
+}
+
+void session_sm_handled(struct session *s)
+{
+    counters_of(s)->handled = handled_now(s);
+}
+
+static void settle_or_give_up(struct session *s, bool failed)
+{
+    struct session_sm *sm = s->sm;
+    struct resumption *taker = sm->taker;
+
+    if (s->custody)
+        return;
+    if (session_sm_is_settled(s) || failed) {
+        sm->asked = false;
+        sm->taker = NULL;
+        if (taker)
+            session_resume_go_on(taker, !failed);
+    } else if (sm->asked || taker) {
+        custody_commit_count(s);
+    }
+}
+
+void session_sm_progressed(struct session *s, const struct session_sm_progress *progress)
+{
+    struct jb_sm *counters = counters_of(s);
+
+    if (progress->committed)
+        s->sm->committed = progress->number;
+    session_sm_handled(s);
+    if (s->conn && counters->handled != counters->told && progress->committed) {
+        jb_stream_sm_tell(&s->conn->stream);
+        conn_mark_dirty(s->conn);
+    }
+    settle_or_give_up(s, progress->failed);
+}
+
+void session_sm_asked(struct session *s)
+{
+    if (session_sm_is_settled(s))
+        return;
+    s->sm->asked = true;
+    settle_or_give_up(s, false);
+}
+
+void session_sm_settle(struct session *s)
+{
+    settle_or_give_up(s, false);
 }
 
 /* ---- acknowledgements ---- */
@@ -113,6 +226,9 @@ static void hibernate(struct session *s)
     jb_stream_sm_detach(&c->stream, &s->sm->rest);
     c->session = NULL;
     s->conn = NULL;
+    if (s->throttled)
+        conn_release(c);
+    s->throttled = false;
     s->sm->overfull = false;
     jb__list_push(&r->hibernating, &s->sm->node);
     r->counters.hibernating++;
@@ -173,6 +289,7 @@ static void on_timer(struct timer *t)
     struct conn *c = s->conn;
 
     if (!c) {
+        sm->expired = !sm->overfull;
         jb_log(JB_LOG_INFO, "session was not resumed", JB_F("jid", jb_jid_str(s->jid)));
         session_end(s);
         return;
@@ -198,10 +315,31 @@ static bool is_missed(const struct session *s, const struct jb_sendq_item *item)
            h->type != JB_TYPE_HEADLINE && h->type != JB_TYPE_GROUPCHAT;
 }
 
+static void on_forgotten(struct store_unit *unit)
+{
+    store_unit_free(unit); /* what is still there goes by its age */
+}
+
+/* Its client has said goodbye: nobody will ask for its counter. */
+static void forget_count(struct session *s)
+{
+    struct store_unit *unit = user_store_unit(s->user, on_forgotten, NULL);
+
+    store_unit_kv_delete(unit, jb_jid_bare_str(s->jid), session_count_store,
+                         jb_str((const char *)s->sm->key, sizeof s->sm->key));
+    if (store_unit_submit(unit) != 0)
+        store_unit_free(unit);
+}
+
 void session_sm_free(struct session *s)
 {
     struct session_sm *sm = s->sm;
     struct jb_sendq *q = session_queue(s);
+
+    if (sm->taker)
+        session_resume_go_on(sm->taker, false);
+    if (sm->stored && !sm->expired && !session_reactor(s)->stopping)
+        forget_count(s);
 
     for (const struct jb_sendq_item *item = q->first; item; item = item->next)
         if (item->stanza && is_missed(s, item))

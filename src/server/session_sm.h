@@ -13,8 +13,12 @@
 
 struct conn;
 struct reactor;
+struct resumption;
 struct session;
+struct store_unit;
 struct user;
+
+enum { SESSION_SM_KEY_BYTES = 16 };
 
 /* Of a session with stream management. */
 struct session_sm {
@@ -26,6 +30,19 @@ struct session_sm {
     uint32_t wait_ms;        /* how long it waits for its resumption */
     struct timer timer;      /* without a connection: when that is over */
     struct jb_sm_saved rest; /* without a connection: of its stream */
+    uint32_t committed;      /* of the stanzas received: so many are, with this number, in the store */
+    bool asked;              /* the client asked, and some of what it sent is not committed */
+    bool stored;             /* the counter is in the store */
+    bool expired;            /* nobody resumed it in time: the counter stays for who comes later */
+    uint8_t key[SESSION_SM_KEY_BYTES]; /* under which the counter is stored: a hash of the id */
+    struct resumption *taker; /* waits until everything is committed */
+};
+
+/* What happened to stanzas that were on their way to the store. */
+struct session_sm_progress {
+    bool committed; /* all up to `number` is */
+    uint32_t number;
+    bool failed; /* the last one could not be written */
 };
 
 /* Its client wants stream management. */
@@ -35,6 +52,25 @@ void session_sm_enable(struct session *s, const struct jb_sm_event *wish);
 void session_sm_resume(struct conn *c, const struct jb_sm_event *wish);
 /* Its stream's owner told of acknowledged stanzas: they are let go. */
 void session_sm_acked(struct session *s);
+/* The client asks what is handled; what is committed is told at once, the rest when it is, too. */
+void session_sm_asked(struct session *s);
+/* A stanza of the client was handled, and nothing of it, or not all of it, has to be kept. */
+void session_sm_handled(struct session *s);
+/* Something of what the client sent is back from the store. */
+void session_sm_progressed(struct session *s, const struct session_sm_progress *progress);
+/* Adds the counter to the unit; false: there is none to keep. */
+bool session_sm_write_count(struct session *s, struct store_unit *unit, uint32_t number);
+/* How many stanzas have come, whether there is a connection or not. */
+const uint32_t *session_received(const struct session *s);
+/* Everything the client sent is committed, and so is the counter. */
+bool session_sm_is_settled(const struct session *s);
+/* Commits what is not, and goes on with the resumption that waits for it. */
+void session_sm_settle(struct session *s);
+/* Whom a resumption waits for has settled, or cannot (session_resume.c). */
+void session_resume_go_on(struct resumption *rs, bool settled);
+/* Hashes the secret of an id. */
+void session_sm_key(struct jb_str id, uint8_t key[SESSION_SM_KEY_BYTES]);
+
 /* A stanza was queued for it: asks for an acknowledgement when it is time, and sees to limits. */
 void session_sm_queued(struct session *s, bool tagged);
 /* The send queue, whether there is a connection or not. */

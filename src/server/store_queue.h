@@ -33,6 +33,7 @@
 #include "core/limits.h"
 #include "store/store.h"
 
+struct custody;
 struct store_front;
 struct store_unit;
 
@@ -59,6 +60,7 @@ struct store_unit {
     struct store_port *port;
     void (*done)(struct store_unit *unit); /* on the submitting reactor; owns the unit again */
     void *ctx;                             /* the caller's */
+    struct custody *custody;               /* the reactor's: what waits for it, or NULL */
     struct store_unit *next;               /* the front's while submitted, the port's after post */
     struct store_op *ops;                  /* in order */
     struct store_op *last_op;

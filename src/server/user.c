@@ -2,6 +2,7 @@
 #include "server/user.h"
 
 #include "base/assert.h"
+#include "server/custody.h"
 #include "server/module.h"
 #include "server/server.h"
 
@@ -11,6 +12,7 @@ static const struct jb_allocator *const alloc = &jb_allocator_abort;
 struct user_waiter {
     struct user_waiter *next;
     struct jb_stanza *stanza;
+    struct custody *custody; /* waits with it */
     void (*ready)(struct user *u, void *ctx);
     void *ctx;
 };
@@ -171,7 +173,9 @@ static void serve_waiting(struct user *u)
             u->waiting_end = &u->waiting;
         u->waiting_count--;
         if (w->stanza) {
+            custody_borrow(u->reactor, w->custody);
             user_receive(u, w->stanza);
+            custody_return(u->reactor);
             jb_stanza_unref(w->stanza);
         } else {
             w->ready(u, w->ctx);
@@ -250,6 +254,10 @@ static int wait_for(struct user *u, struct user_waiter waiter)
     struct user_waiter *w = jb_alloc(alloc, sizeof *w);
     *w = waiter;
     w->next = NULL;
+    if (w->stanza) {
+        jb_stanza_ref(w->stanza);
+        w->custody = custody_lend(u->reactor, w->stanza);
+    }
     *u->waiting_end = w;
     u->waiting_end = &w->next;
     u->waiting_count++;
@@ -465,10 +473,9 @@ void user_receive(struct user *u, struct jb_stanza *stanza)
     const struct host *host = user_host(u);
 
     if (u->state == USER_LOADING) {
-        struct user_waiter w = { .stanza = jb_stanza_ref(stanza) };
+        struct user_waiter w = { .stanza = stanza };
         if (wait_for(u, w) == 0)
             return;
-        jb_stanza_unref(stanza);
         router_bounce(u->reactor, stanza,
                       JB_FAULT(RESOURCE_CONSTRAINT, "too many wait for this account"));
         return;
