@@ -74,6 +74,11 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(directed_presences, 256, 1, 65536, "entities one session has sent directed presence to")     \
     X(offline_messages, 10000, 0, 10000000, "undelivered messages of one user")                    \
     X(offline_bytes, 50 * JB_MIB, 0, 1024 * JB_MIB, "bytes of undelivered messages of one user")   \
+    X(mam_page, 100, 1, 1000, "messages in one answer of an archive")                              \
+    X(mam_page_bytes, 256 * JB_KIB, 16 * JB_KIB, 16 * JB_MIB, "bytes of the messages in one answer of an archive; one message always fits") \
+    X(mam_count, 10000, 0, 100000000, "messages counted for one query; where there are more no number is given") \
+    X(mam_queries, 2, 1, 1000, "queries of archives in progress for one session")                  \
+    X(mam_prefs, 500, 0, 100000, "addresses in the archiving preferences of one user")             \
     X(user_queue, 1000, 1, 1000000, "stanzas waiting while a user's data is read from the store")  \
     X(user_cache, 10000, 0, 10000000, "users without a session kept in memory, per reactor")       \
     X(registration_rate, 3, 1, 1000000, "registrations an hour of one address")                    \

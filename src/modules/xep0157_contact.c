@@ -2,21 +2,15 @@
 /* XEP-0157 Contact Addresses: whom to write to about a host, as a form in its disco#info answer.
  * The addresses are the host's contact_... options. */
 #include "modules/modules.h"
-
-static void write_value(struct jb_xml *x, struct jb_str text)
-{
-    jb_xml_leaf(x, "value", JB_NS_NONE, text);
-}
+#include "modules/xep0004_forms.h"
 
 static void write_field(struct jb_xml *x, const char *name, const struct conf_list *uris)
 {
     if (uris->count == 0)
         return;
-    jb_xml_open(x, "field", JB_NS_NONE);
-    jb_xml_attrz(x, "var", name);
-    jb_xml_attrz(x, "type", "list-multi");
+    form_open_field(x, name, "list-multi");
     for (size_t i = 0; i < uris->count; i++)
-        write_value(x, uris->items[i]);
+        form_value(x, uris->items[i]);
     jb_xml_close(x);
 }
 
@@ -38,13 +32,7 @@ static enum verdict on_info(const struct host *host, struct user *u, struct jb_x
         given += fields[i].uris->count;
     if (u || given == 0)
         return NEXT;
-    jb_xml_open(x, "x", JB_NS_DATA_FORMS);
-    jb_xml_attrz(x, "type", "result");
-    jb_xml_open(x, "field", JB_NS_NONE);
-    jb_xml_attrz(x, "var", "FORM_TYPE");
-    jb_xml_attrz(x, "type", "hidden");
-    write_value(x, jb_ns_uri(JB_NS_SERVER_INFO));
-    jb_xml_close(x);
+    form_open(x, "result", jb_ns_uri(JB_NS_SERVER_INFO));
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         write_field(x, fields[i].name, fields[i].uris);
     jb_xml_close(x);

@@ -10,7 +10,8 @@ void delay_write(struct jb_xml *x, struct jb_jid from, int64_t stamp_us)
 
     jb__clock_stamp(stamp_us, stamp);
     jb_xml_open(x, "delay", JB_NS_DELAY);
-    jb_xml_attr(x, "from", jb_jid_str(from));
+    if (jb_jid_is_set(from))
+        jb_xml_attr(x, "from", jb_jid_str(from));
     jb_xml_attrz(x, "stamp", stamp);
     jb_xml_close(x);
 }
