@@ -16,7 +16,8 @@ import sys
 import time
 import traceback
 
-import cases_auth  # noqa: F401  (importing registers the cases)
+import cases_archive  # noqa: F401  (importing registers the cases)
+import cases_auth  # noqa: F401
 import cases_http  # noqa: F401
 import cases_login  # noqa: F401
 import cases_route  # noqa: F401
