@@ -625,8 +625,9 @@ static enum verdict on_out(struct session *s, struct jb_stanza *stanza, struct j
     return DONE;
 }
 
-static enum verdict on_in(struct user *u, struct jb_stanza *stanza, struct jb_fault *fault)
+static enum verdict on_in(struct user *u, struct delivery *d, struct jb_fault *fault)
 {
+    struct jb_stanza *stanza = d->stanza;
     bool request = stanza->h.type == JB_TYPE_GET || stanza->h.type == JB_TYPE_SET;
 
     if (stanza->h.kind == JB_IQ && request && stanza->h.to.resource && !may_ask(u, stanza)) {

@@ -1,62 +1,64 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0160 Offline Messages: what nobody can take now is kept until somebody can.
+/* XEP-0160 Offline Messages: whatever no client has confirmed is kept until one does.
  *
- * Kept: log of the user, store "messages", in the order of arrival; an entry is the sealed stanza.
- * Nothing is copied into memory to wait there: the log is read page by page, a page goes to every
- * session that takes messages, and when the client of one of them has confirmed its arrival, the
- * cursor moves behind it and the entries are trimmed.  So a session that goes away in the middle, a
- * network that swallows what the socket took, or a crash repeats at most one page (with the same
- * stanza-ids) and loses nothing; and a long row never lies in a send queue as a whole.
+ * Every message worth it goes into the log of its recipient (archive.h), whether he is there or
+ * not.  A cursor stands behind the last entry that a client of his has confirmed, by the counter of
+ * stream management or by the answer to a ping behind it.  In front of the cursor are
  *
- * While something is kept that somebody could take, new messages go through the log too: they
- * cannot overtake. */
+ *   held      entries that are queued for sessions: delivered at once, or from a page
+ *   backlog   entries that nobody was there to take, or whose sessions ended without confirming
+ *
+ * The backlog is read page by page and handed to all who take messages.  While there is one, new
+ * messages go through it, too: they cannot overtake.  So a session that goes away in the middle, a
+ * network that swallows what the socket took, or a crash repeats something (with the same
+ * stanza-id) and loses nothing; and a long row never lies in a send queue as a whole. */
+#include "base/assert.h"
+#include "modules/archive.h"
 #include "modules/contact.h"
+#include "modules/xep0160_held.h"
 #include "modules/xep0203_delay.h"
-#include "modules/xep0334_hints.h"
 #include "modules/xep0359_stanza_id.h"
 #include "server/reactor.h"
+#include "server/server.h"
+#include "server/session_sm.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
-static const struct jb_str messages_store = JB_STR_INIT("messages");
+static const struct jb_str cursor_store = JB_STR_INIT("offline");
+static const struct jb_str cursor_key = JB_STR_INIT("cursor");
 
-/* An entry's flags. */
-enum message_flags {
-    MESSAGE_UNDELIVERED = 1, /* no client has got it yet */
-    MESSAGE_TRANSIENT = 2,   /* its sender wishes that it is not kept once it is delivered */
+enum {
+    PAGE_ROWS = 200,
+    PAGE_BYTES = 256 * JB_KIB,
+    ADDED_BYTES = 16 * JB_KIB,
+    SAVE_MS = 1000, /* the cursor goes to the store so long after it moved: a crash repeats more */
+    PRUNE_ROWS = 1000,
 };
-
-enum { PAGE_ROWS = 200, PAGE_BYTES = 256 * JB_KIB, ADDED_BYTES = 16 * JB_KIB };
 
 enum offline_state {
     IDLE,
     READING,  /* a page is on its way from the store */
-    ARRIVING, /* it is queued for at least one session, and none has confirmed it */
+    ARRIVING, /* it is queued, and not all of it is confirmed */
 };
 
 /* Of a user. */
 struct offline {
-    uint64_t count, bytes;               /* in the store and not handed over */
+    struct user *user;             /* while the timer is set */
+    int64_t cursor;                /* all entries up to this one are confirmed */
+    int64_t stored;                /* the cursor as the store has it */
+    int64_t read_to;               /* of the backlog: the last entry that was looked at */
+    uint32_t page_left;            /* ARRIVING: entries of the page that nobody has confirmed */
+    uint64_t count, bytes;         /* of the backlog, committed */
     uint64_t coming_count, coming_bytes; /* on their way there */
-    int64_t cursor;                      /* all entries up to this one were handed over */
-    int64_t page_end;                    /* ARRIVING: the last of the page */
-    uint64_t page_count, page_bytes;
-    uint8_t state;             /* enum offline_state */
-    struct store_op *count_op; /* while loading */
-};
-
-/* Of a session. */
-struct offline_session {
-    bool waits; /* a page is queued for it */
+    struct held_row held;
+    struct timer save;
+    bool prune;    /* something up to the cursor goes with it */
+    uint8_t state; /* enum offline_state */
+    struct store_op *cursor_op, *count_op; /* while loading */
 };
 
 static struct offline *offline_of(struct user *u)
 {
     return module_user_data(&xep0160_offline, u);
-}
-
-static struct offline_session *of_session(struct session *s)
-{
-    return module_session_data(&xep0160_offline, s);
 }
 
 /* ---- who takes messages ---- */
@@ -70,16 +72,101 @@ static bool takes_messages(const struct session *s)
 
 static bool anybody_takes(struct user *u)
 {
-    jb__list_each(it, next, &u->sessions) if (takes_messages(jb__container_of(it, struct session,
-                                                                              node))) return true;
+    jb__list_each(it, next, &u->sessions)
+    {
+        if (takes_messages(jb__container_of(it, struct session, node)))
+            return true;
+    }
     return false;
 }
 
-static bool anybody_waits(struct user *u)
+/* ---- the cursor ---- */
+
+static void on_saved(struct store_unit *unit)
 {
-    jb__list_each(it, next, &u->sessions) if (of_session(jb__container_of(it, struct session, node))
-                                                  ->waits) return true;
-    return false;
+    store_unit_free(unit); /* an older cursor repeats what was confirmed after it */
+}
+
+static void save(struct user *u)
+{
+    struct offline *o = offline_of(u);
+    char bytes[STORE_NUMBER_BYTES];
+
+    timer_clear(&o->save);
+    if (o->stored == o->cursor)
+        return;
+    struct store_unit *unit = user_store_unit(u, on_saved, NULL);
+    store_unit_kv_put(unit, jb_jid_str(u->jid), cursor_store, cursor_key,
+                      store_number(o->cursor, bytes));
+    if (o->prune) {
+        struct store_range range = { .after_id = o->stored,
+                                     .before_id = o->cursor + 1,
+                                     .flags_mask = ARCHIVE_KEPT,
+                                     .limit = PRUNE_ROWS };
+        store_unit_log_prune(unit, jb_jid_str(u->jid), archive_store, &range);
+    }
+    if (store_unit_submit(unit) != 0) {
+        store_unit_free(unit);
+        return;
+    }
+    o->stored = o->cursor;
+    o->prune = false;
+}
+
+static void on_save_due(struct timer *t)
+{
+    struct offline *o = jb__container_of(t, struct offline, save);
+
+    save(o->user);
+}
+
+static bool has_backlog(const struct offline *o)
+{
+    return o->count + o->coming_count > 0;
+}
+
+static void start(struct user *u);
+
+/* Moves the cursor over what is confirmed, up to the backlog. */
+static void advance(struct user *u)
+{
+    struct offline *o = offline_of(u);
+    int64_t before = o->cursor;
+    struct held *first;
+
+    while ((first = held_first(&o->held)) && first->confirmed &&
+           (o->count == 0 || first->id <= o->read_to)) {
+        o->cursor = first->id;
+        o->prune = o->prune || !first->kept;
+        held_remove(&o->held, first);
+    }
+    if (o->read_to < o->cursor)
+        o->read_to = o->cursor;
+    if (o->cursor != before && !timer_is_set(&o->save)) {
+        o->user = u;
+        timer_set(&u->reactor->wheel, &o->save, u->reactor->now_ms + SAVE_MS);
+    }
+    if (o->state == ARRIVING && o->page_left == 0) {
+        o->state = IDLE;
+        start(u);
+    }
+}
+
+static void leave_page(struct offline *o, struct held *h)
+{
+    o->page_left -= h->of_page;
+    h->of_page = false;
+}
+
+/* Nobody has it any more who could confirm it: it is to be handed over once more. */
+static void to_backlog(struct offline *o, struct held *h)
+{
+    o->count++;
+    o->bytes += h->bytes;
+    if (o->read_to >= h->id)
+        o->read_to = h->id - 1;
+    leave_page(o, h);
+    held_remove(&o->held, h);
 }
 
 /* ---- handing over ---- */
@@ -90,39 +177,8 @@ static void start(struct user *u)
 {
     struct offline *o = offline_of(u);
 
-    if (o->state == IDLE && o->count + o->coming_count > 0)
+    if (o->state == IDLE && o->count > 0 && anybody_takes(u))
         read_page(u);
-}
-
-static uint64_t less(uint64_t from, uint64_t n)
-{
-    return from > n ? from - n : 0;
-}
-
-static void on_trimmed(struct store_unit *unit)
-{
-    store_unit_free(unit); /* what is still there is handed over once more after a restart */
-}
-
-static void page_done(struct user *u)
-{
-    struct offline *o = offline_of(u);
-    struct store_unit *unit = user_store_unit(u, on_trimmed, NULL);
-
-    o->state = IDLE;
-    o->cursor = o->page_end;
-    o->count = less(o->count, o->page_count);
-    o->bytes = less(o->bytes, o->page_bytes);
-    store_unit_log_trim(unit, jb_jid_str(u->jid), messages_store, o->cursor);
-    if (store_unit_submit(unit) != 0)
-        store_unit_free(unit);
-    start(u);
-}
-
-static void queue_for(struct session *s, struct jb_stanza *stanza, const struct jb_wrap *wrap)
-{
-    session_deliver(s, stanza, wrap);
-    of_session(s)->waits = true;
 }
 
 static void hand_over(struct user *u, struct jb_stanza *stanza, const struct jb_wrap *wrap)
@@ -132,14 +188,14 @@ static void hand_over(struct user *u, struct jb_stanza *stanza, const struct jb_
     if (stanza->h.to.resource)
         named = user_find_session(u, jb_jid_resource(stanza->h.to));
     if (named && takes_messages(named)) {
-        queue_for(named, stanza, wrap);
+        session_deliver(named, stanza, wrap);
         return;
     }
     jb__list_each(it, next, &u->sessions)
     {
         struct session *s = jb__container_of(it, struct session, node);
         if (takes_messages(s))
-            queue_for(s, stanza, wrap);
+            session_deliver(s, stanza, wrap);
     }
 }
 
@@ -148,7 +204,7 @@ static void hand_over_row(struct user *u, const struct host *host, const struct 
 {
     struct reactor *r = u->reactor;
     struct jb_stanza *stanza;
-    struct jb_wrap wrap = { .to = JB_JID_NONE };
+    struct jb_wrap wrap = { .to = JB_JID_NONE, .tag = row->id };
     struct jb__buf buf;
     struct jb_xml x;
 
@@ -165,33 +221,42 @@ static void hand_over_row(struct user *u, const struct host *host, const struct 
     jb_stanza_unref(stanza);
 }
 
+/* One row of the backlog; what cannot be read any more counts as confirmed. */
+static void take_row(struct user *u, const struct host *host, const struct store_row *row)
+{
+    struct offline *o = offline_of(u);
+
+    if (held_find(&o->held, row->id))
+        return; /* it is no backlog */
+    o->count -= o->count > 0;
+    o->bytes -= o->bytes < row->bytes.n ? o->bytes : row->bytes.n;
+    struct held *h = held_add(&o->held, row->id, (uint32_t)row->bytes.n);
+    h->kept = row->flags & ARCHIVE_KEPT;
+    h->committed = true;
+    hand_over_row(u, host, row);
+    h = held_find(&o->held, row->id);
+    h->confirmed = h->holders == 0;
+    h->of_page = h->holders > 0;
+    o->page_left += h->of_page;
+}
+
 static void take_page(struct user *u, const struct host *host, const struct store_op *page)
 {
     struct offline *o = offline_of(u);
 
     if (!page->rows) { /* whatever we counted is not there */
         o->count = o->bytes = 0;
-        start(u);
+        advance(u);
         return;
     }
-    o->page_count = o->page_bytes = 0;
     for (const struct store_row *row = page->rows; row; row = row->next) {
-        o->page_end = row->id;
-        o->page_count++;
-        o->page_bytes += row->bytes.n;
-        hand_over_row(u, host, row);
-    }
-    if (!anybody_waits(u)) {
-        page_done(u); /* nothing in it can be read any more */
-        return;
+        take_row(u, host, row);
+        o->read_to = row->id;
     }
     o->state = ARRIVING;
     jb__list_each(it, next, &u->sessions)
-    {
-        struct session *s = jb__container_of(it, struct session, node);
-        if (of_session(s)->waits)
-            session_ask_receipt(s);
-    }
+        session_ask_receipt(jb__container_of(it, struct session, node));
+    advance(u);
 }
 
 static void on_page(struct store_unit *unit)
@@ -212,12 +277,12 @@ static void read_page(struct user *u)
 {
     struct offline *o = offline_of(u);
     struct store_unit *unit = user_store_unit(u, on_page, u);
-    struct store_range range = { .after_id = o->cursor,
-                                 .flags_mask = MESSAGE_UNDELIVERED,
-                                 .flags = MESSAGE_UNDELIVERED,
+    struct store_range range = { .after_id = o->read_to,
+                                 .flags_mask = ARCHIVE_OFFLINE,
+                                 .flags = ARCHIVE_OFFLINE,
                                  .limit = PAGE_ROWS };
 
-    store_unit_log_range(unit, jb_jid_str(u->jid), messages_store, &range, PAGE_BYTES);
+    store_unit_log_range(unit, jb_jid_str(u->jid), archive_store, &range, PAGE_BYTES);
     if (store_unit_submit(unit) != 0) {
         store_unit_free(unit); /* the next presence or message tries again */
         return;
@@ -228,50 +293,21 @@ static void read_page(struct user *u)
 
 /* ---- keeping ---- */
 
-/* A message on its way to the store. */
-struct keeping {
-    struct user *user; /* pinned */
-    struct jb_stanza *stanza;
-};
-
-static void on_kept(struct store_unit *unit)
+static void on_kept(struct custody_share *share, int rc)
 {
-    struct keeping *k = unit->ctx;
-    struct user *u = k->user;
+    struct user *u = share->user;
     struct offline *o = offline_of(u);
 
+    struct held *h = held_find(&o->held, share->id);
+
     o->coming_count--;
-    o->coming_bytes -= k->stanza->doc.bytes;
-    if (unit->rc == 0) {
-        o->count++;
-        o->bytes += k->stanza->doc.bytes;
-    } else {
-        router_bounce(u->reactor, k->stanza,
-                      JB_FAULT(RESOURCE_CONSTRAINT, "the message cannot be stored now"));
-    }
-    jb_stanza_unref(k->stanza);
-    jb_free(alloc, k);
-    store_unit_free(unit);
-    user_unpin(u);
-}
-
-static struct store_entry entry_of(struct user *u, const struct jb_stanza *stanza)
-{
-    const struct jb_stanza_head *h = &stanza->h;
-    struct store_entry entry = { .now_us = u->reactor->now_us,
-                                 .stamp_us = stanza->stamp_us,
-                                 .bytes = jb_str(stanza->doc.text, stanza->doc.bytes),
-                                 .flags = MESSAGE_UNDELIVERED };
-
-    if (entry.stamp_us > entry.now_us) /* stamped by a reactor whose tick began later */
-        entry.stamp_us = entry.now_us;
-    if (jb_jid_is_set(h->from)) {
-        entry.with = jb_jid_bare_str(h->from);
-        entry.with_part = jb_jid_resource(h->from);
-    }
-    if (hints_of(stanza) & HINT_NO_PERMANENT_STORE)
-        entry.flags |= MESSAGE_TRANSIENT;
-    return entry;
+    o->coming_bytes -= share->stanza->doc.bytes;
+    if (rc == 0)
+        to_backlog(o, h);
+    else
+        held_remove(&o->held, h);
+    start(u);
+    advance(u);
 }
 
 /* Which limit one more message would exceed; JB_LIMIT_COUNT: none.  Who is there, and is being
@@ -290,7 +326,7 @@ static enum jb_limit exceeded(struct user *u, size_t bytes, bool taken)
 }
 
 /* DONE, or REJECT with the fault: there is no room (section 2, step 3). */
-static enum verdict keep(struct user *u, struct jb_stanza *stanza, bool taken,
+static enum verdict keep(struct user *u, struct jb_stanza *stanza, uint32_t flags, bool taken,
                          struct jb_fault *fault)
 {
     struct offline *o = offline_of(u);
@@ -301,57 +337,79 @@ static enum verdict keep(struct user *u, struct jb_stanza *stanza, bool taken,
         *fault = JB_FAULT(SERVICE_UNAVAILABLE, "no more messages can be kept for this account");
         return REJECT;
     }
-    struct keeping *k = jb_alloc(alloc, sizeof *k);
-    *k = (struct keeping){ .user = u, .stanza = jb_stanza_ref(stanza) };
-    struct store_unit *unit = user_store_unit(u, on_kept, k);
-    struct store_entry entry = entry_of(u, stanza);
-    store_unit_log_append(unit, jb_jid_str(u->jid), messages_store, &entry);
-    user_pin(u);
     o->coming_count++;
     o->coming_bytes += stanza->doc.bytes;
-    if (store_unit_submit(unit) != 0) {
-        reactor_count_limit(u->reactor, JB_LIMIT_store_jobs);
-        unit->rc = JB_EFULL;
-        on_kept(unit);
-    }
+    (void)held_add(&o->held, archive_add(u, stanza, flags, on_kept), stanza->doc.bytes);
     return DONE;
 }
 
-/* ---- what is worth it (section 3, XEP-0334) ---- */
+/* ---- delivering at once ---- */
 
-/* Something a reader would miss: not only chat states, hints, ids and the name of the thread. */
-static bool has_content(const struct jb_doc *doc)
+static void on_delivered(struct custody_share *share, int rc)
 {
-    for (uint16_t c = jb_node_first(doc, 0); c; c = jb_node_next(doc, c)) {
-        switch (doc->nodes[c].ns) {
-        case JB_NS_CHATSTATES:
-        case JB_NS_HINTS:
-        case JB_NS_SID:
-        case JB_NS_DELAY:
-            continue;
-        default:
-            if (!jb_node_is(doc, c, "thread", JB_NS_CLIENT))
-                return true;
-        }
+    struct user *u = share->user;
+    struct offline *o = offline_of(u);
+    struct held *h = held_find(&o->held, share->id);
+
+    if (!h)
+        return; /* confirmed already */
+    h->committed = true;
+    if (rc != 0) /* it is not in the log: its sender was told, whoever got it all the same */
+        h->confirmed = true;
+    else if (h->holders == 0 && !h->confirmed)
+        to_backlog(o, h);
+    start(u);
+    advance(u);
+}
+
+/* What a delivery of this entry carries beside the message. */
+static void add_id(struct user *u, struct delivery *d, int64_t id)
+{
+    struct reactor *r = u->reactor;
+    struct jb__buf buf;
+    struct jb_xml x;
+
+    jb__buf_init(&buf, alloc, ADDED_BYTES);
+    jb_xml_begin(&x, &buf);
+    stanza_id_write(&x, r->server, u->jid, id);
+    if (jb_xml_end(&x) == 0) {
+        d->wrap.added = jb__arena_str(&r->arena, jb__buf_str(&buf));
+        d->wrapped = true;
     }
-    return false;
+    jb__buf_deinit(&buf);
 }
 
-/* A message without a known type is a normal one (RFC 6121 section 5.2.2). */
-static bool is_conversation(const struct jb_stanza_head *h)
+/* The option `delivery = committed`: the sessions get it once it is in the log. */
+static void on_committed_first(struct custody_share *share, int rc)
 {
-    return h->kind == JB_MESSAGE && (h->type == JB_TYPE_NONE || h->type == JB_TYPE_NORMAL ||
-                                     h->type == JB_TYPE_CHAT || h->type == JB_TYPE_UNKNOWN);
+    struct user *u = share->user;
+    struct delivery d = { .stanza = share->stanza, .wrap = { .tag = share->id } };
+
+    if (rc == 0 && u->state == USER_READY) {
+        add_id(u, &d, share->id);
+        user_deliver(u, &d);
+    }
+    on_delivered(share, rc);
 }
 
-static bool is_worth_keeping(const struct jb_stanza *stanza)
+static enum verdict deliver(struct user *u, struct delivery *d, uint32_t flags)
 {
-    unsigned hints = hints_of(stanza);
+    struct offline *o = offline_of(u);
+    const struct host *host = user_host(u);
+    bool first_commit = host->config->delivery == CONFIG_DELIVERY_COMMITTED;
+    int64_t id =
+        archive_add(u, d->stanza, flags, first_commit ? on_committed_first : on_delivered);
+    struct held *h = held_add(&o->held, id, d->stanza->doc.bytes);
 
-    if (hints & HINT_NO_STORE)
-        return false;
-    return (hints & HINT_STORE) || (is_conversation(&stanza->h) && has_content(&stanza->doc));
+    h->kept = flags & ARCHIVE_KEPT;
+    if (first_commit)
+        return DONE;
+    d->wrap.tag = id;
+    add_id(u, d, id);
+    return NEXT;
 }
+
+/* ---- hooks ---- */
 
 /* True when it would end up with the sessions that take messages. */
 static bool goes_to_all(struct user *u, const struct jb_stanza_head *h)
@@ -364,26 +422,38 @@ static bool goes_to_all(struct user *u, const struct jb_stanza_head *h)
     return named ? takes_messages(named) : h->type == JB_TYPE_CHAT;
 }
 
-/* ---- hooks ---- */
-
-/* In front of the default delivery: what must not overtake goes behind what is kept; and what would
- * be queued only on streams that are being closed is kept as well. */
-static enum verdict on_in(struct user *u, struct jb_stanza *stanza, struct jb_fault *fault)
+/* A session that was named, and takes no messages of others': it gets this one, and nobody else. */
+static enum verdict keep_copy(struct user *u, struct delivery *d, uint32_t flags)
 {
-    struct offline *o = offline_of(u);
-    bool headline = stanza->h.kind == JB_MESSAGE && stanza->h.type == JB_TYPE_HEADLINE &&
-                    stanza->h.to.resource == 0;
+    if ((flags & ARCHIVE_KEPT) &&
+        user_find_session(u, jb_jid_resource(d->stanza->h.to)))
+        add_id(u, d, archive_add(u, d->stanza, flags, NULL));
+    return NEXT;
+}
 
-    if (u->anonymous || !(is_conversation(&stanza->h) || headline))
+/* In front of the default delivery: what is worth it goes into the log; what must not overtake goes
+ * behind the backlog; and what would be queued only on streams that are being closed is kept. */
+static enum verdict on_in(struct user *u, struct delivery *d, struct jb_fault *fault)
+{
+    const struct jb_stanza_head *h = &d->stanza->h;
+    bool headline = h->kind == JB_MESSAGE && h->type == JB_TYPE_HEADLINE && h->to.resource == 0;
+    uint32_t flags = 0;
+
+    if (u->anonymous || !(archive_is_conversation(h) || headline) ||
+        !archive_is_worth_keeping(d->stanza))
         return NEXT;
     bool taken = anybody_takes(u);
-    if (taken && (headline || o->count + o->coming_count == 0))
+    if (headline && taken)
         return NEXT;
-    if (!is_worth_keeping(stanza) || !goes_to_all(u, &stanza->h))
-        return NEXT;
-    enum verdict v = keep(u, stanza, taken, fault);
-    if (taken)
-        start(u);
+    if (archive_is_conversation(h) && archive_wants(u, d->stanza, h->from))
+        flags |= ARCHIVE_KEPT;
+    if (!goes_to_all(u, h))
+        return keep_copy(u, d, flags);
+    flags |= ARCHIVE_OFFLINE;
+    if (taken && !has_backlog(offline_of(u)))
+        return deliver(u, d, flags);
+    enum verdict v = keep(u, d->stanza, flags, taken, fault);
+    start(u);
     return v;
 }
 
@@ -394,51 +464,75 @@ static enum verdict on_undelivered(struct user *u, struct jb_stanza *stanza, str
     (void)fault;
     if (u->anonymous)
         return NEXT;
-    return has_content(&stanza->doc) && contact_sees(u, stanza->h.from) ? NEXT : DONE;
+    return archive_has_content(&stanza->doc) && contact_sees(u, stanza->h.from) ? NEXT : DONE;
 }
 
 /* Each available presence, not the first alone: it may be the one that brings the priority up.
  * Seen before it is in force; the page arrives afterwards. */
 static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_fault *fault)
 {
+    struct offline *o = offline_of(s->user);
+
     (void)fault;
-    if (d->h.kind == JB_PRESENCE && d->h.type == JB_TYPE_NONE && !jb_jid_is_set(d->h.to))
-        start(s->user);
+    if (d->h.kind == JB_PRESENCE && d->h.type == JB_TYPE_NONE && !jb_jid_is_set(d->h.to) &&
+        o->state == IDLE && o->count > 0)
+        read_page(s->user);
     return NEXT;
 }
 
-static enum verdict on_received(struct session *s)
+static enum verdict on_queued(struct session *s, int64_t tag)
 {
-    struct offline_session *os = of_session(s);
-    bool waited = os->waits;
+    struct held *h = held_find(&offline_of(s->user)->held, tag);
 
-    os->waits = false;
-    if (waited && offline_of(s->user)->state == ARRIVING &&
-        s->conn && s->conn->stream.state == JB_STREAM_STATE_BOUND)
-        page_done(s->user);
+    if (h)
+        h->holders++;
     return NEXT;
 }
 
+static enum verdict on_acked(struct session *s, int64_t tag)
+{
+    struct held *h = held_find(&offline_of(s->user)->held, tag);
+
+    if (!h)
+        return NEXT;
+    h->holders--;
+    h->confirmed = true;
+    leave_page(offline_of(s->user), h);
+    advance(s->user);
+    return NEXT;
+}
+
+/* What a session has not confirmed, and nobody else has, is backlog again. */
 static enum verdict on_unbound(struct session *s)
 {
     struct user *u = s->user;
     struct offline *o = offline_of(u);
 
-    of_session(s)->waits = false;
-    if (o->state == ARRIVING && !anybody_waits(u)) {
-        o->state = IDLE; /* nobody got the page */
-        if (u->session_count > 1 && !u->stale)
-            start(u);
+    if (u->anonymous)
+        return NEXT;
+    for (const struct jb_sendq_item *i = session_queue(s)->first; i; i = i->next) {
+        struct held *h = i->tag ? held_find(&o->held, i->tag) : NULL;
+        if (!h)
+            continue;
+        h->holders--;
+        if (h->holders == 0 && !h->confirmed && h->committed)
+            to_backlog(o, h);
     }
+    if (u->session_count > 1 && !u->stale)
+        start(u);
     return NEXT;
 }
 
 static enum verdict on_load(struct user *u, struct store_unit *unit)
 {
-    struct store_range range = { .flags_mask = MESSAGE_UNDELIVERED, .flags = MESSAGE_UNDELIVERED };
+    static const struct store_range offline = { .flags_mask = ARCHIVE_OFFLINE,
+                                                .flags = ARCHIVE_OFFLINE };
+    struct offline *o = offline_of(u);
+    struct jb_str owner = jb_jid_str(u->jid);
 
-    offline_of(u)->count_op =
-        store_unit_log_count(unit, jb_jid_str(u->jid), messages_store, &range);
+    o->cursor_op = store_unit_kv_get(unit, owner, cursor_store, cursor_key);
+    o->count_op = store_unit_log_count(unit, owner, archive_store, &offline);
+    store_op_begin_behind(o->count_op, o->cursor_op);
     return NEXT;
 }
 
@@ -447,9 +541,29 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     struct offline *o = offline_of(u);
 
     (void)unit;
+    timer_init(&o->save, on_save_due);
+    o->cursor = store_op_number(o->cursor_op);
+    o->stored = o->read_to = o->cursor;
     o->count = o->count_op->totals.count;
     o->bytes = o->count_op->totals.bytes;
-    o->count_op = NULL;
+    o->cursor_op = o->count_op = NULL;
+    return NEXT;
+}
+
+static enum verdict on_stopping(struct user *u)
+{
+    if (!u->stale)
+        save(u);
+    return NEXT;
+}
+
+static enum verdict on_unload(struct user *u)
+{
+    struct offline *o = offline_of(u);
+
+    (void)on_stopping(u);
+    timer_clear(&o->save);
+    held_deinit(&o->held);
     return NEXT;
 }
 
@@ -461,10 +575,12 @@ const struct module xep0160_offline = {
     .hooks = { .out_stamp = on_out,
                .in_act = on_in,
                .in_undelivered = on_undelivered,
+               .queued = on_queued,
+               .acked = on_acked,
                .unbound = on_unbound,
-               .received = on_received,
                .load = on_load,
-               .loaded = on_loaded },
+               .loaded = on_loaded,
+               .stopping = on_stopping,
+               .unload = on_unload },
     .user_bytes = sizeof(struct offline),
-    .session_bytes = sizeof(struct offline_session),
 };

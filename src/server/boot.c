@@ -13,6 +13,7 @@
 #include "server/profile.h"
 #include "server/server.h"
 #include "server/session_sm.h"
+#include "server/user.h"
 #include "server/welcome.h"
 
 #include <errno.h>
@@ -355,6 +356,7 @@ static void on_stop(struct reactor *r, struct mail *mail)
 {
     jb_free(alloc, mail);
     session_sm_stop(r);
+    user_stop_all(r);
     reactor_stop(r);
 }
 

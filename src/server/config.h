@@ -24,6 +24,8 @@ enum config_storage { CONFIG_STORAGE_SQLITE, CONFIG_STORAGE_MEMORY };
 enum config_durability { CONFIG_DURABILITY_POWER, CONFIG_DURABILITY_PROCESS };
 /* What happens to a second session that asks for a resource in use (RFC 6120 section 7.7.2.2). */
 enum config_conflict { CONFIG_CONFLICT_REFUSE, CONFIG_CONFLICT_REPLACE, CONFIG_CONFLICT_RENAME };
+/* When a message goes to sessions that are there. */
+enum config_delivery { CONFIG_DELIVERY_AT_ONCE, CONFIG_DELIVERY_COMMITTED };
 enum config_tls_minimum { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 struct config_listener {
@@ -52,6 +54,7 @@ struct config_host {
     bool registration;             /* XEP-0077 is offered */
     struct jb_str tls_certificate; /* PEM chain; empty: self-signed, made in the data folder */
     struct jb_str tls_key;         /* PEM */
+    uint32_t delivery;             /* enum config_delivery */
     struct jb_str see_other_uri;   /* where clients are sent while draining; empty: nowhere */
     struct jb_str resume_location; /* where sessions are resumed (XEP-0198); empty: not said */
     /* XEP-0157, URIs. */

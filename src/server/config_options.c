@@ -193,6 +193,11 @@ static const struct config_row host_rows[] = {
     { { "tls_key", CONF_STRING, NULL, "PEM file with the certificate's key",
         .flags = CONF_FILE | CONF_PRIVATE },
       TEXT(config_host, tls_key) },
+    { { "delivery", CONF_ENUM, "at_once",
+        "when a message goes to clients that are there: at once, or when it is committed to the "
+        "disk, so that a crash never repeats it",
+        .choices = "at_once|committed" },
+      NUMBER(config_host, delivery) },
     { { "resume_location", CONF_STRING, NULL,
         "HOST or HOST:PORT that clients are told to resume their sessions at (XEP-0198)" },
       TEXT(config_host, resume_location) },

@@ -34,6 +34,13 @@ enum conn_phase {
     CONN_CLOSED, /* the socket is gone; references may remain */
 };
 
+/* Whether a ping is to ask for the confirmation of what was sent. */
+enum conn_confirm {
+    CONFIRM_NOT,
+    CONFIRM_LATER,   /* at confirm_ms */
+    CONFIRM_FLUSHED, /* as soon as the socket has taken everything */
+};
+
 enum { CONN_LANG_BYTES = 36 }; /* RFC 5646 section 4.4.1: 35 letters are enough */
 
 /* A rate with a burst, and with credit: what came in is taken, and paid for by a pause. */
@@ -87,6 +94,8 @@ struct conn {
     bool anonymous;          /* by SASL ANONYMOUS */
     struct user *user;       /* once authenticated and home: pinned */
     struct session *session;
+    uint64_t confirm_ms;           /* CONFIRM_LATER: when */
+    uint8_t confirm;               /* enum conn_confirm */
     struct resumption *resumption; /* on its way to the session it goes on with */
     char *target;               /* path and query of the upgrade, for authentication */
     char lang[CONN_LANG_BYTES]; /* xml:lang of its stream header; empty: none */
@@ -142,6 +151,11 @@ bool conn_is_loopback(const struct conn *c);
 void conn_adopt(struct conn *c);
 
 const struct jb_limits *conn_limits(const struct conn *c);
+
+/* What was queued is to be confirmed by the answer to a ping behind it: within about a second, or
+ * as soon as it is sent. */
+void conn_confirm_soon(struct conn *c);
+void conn_confirm(struct conn *c);
 
 /* ---- between conn.c and the phases ---- */
 /* Input has arrived; takes what it can.  What it does not take must go to c->in. */

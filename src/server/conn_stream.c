@@ -398,7 +398,7 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
         if (!ev->answers_ping)
             charge_control(c);
         else if (c->session)
-            session_ponged(c->session);
+            session_sm_acked(c->session);
         break;
     case JB_STREAM_EVENT_NONE:
         break;
@@ -433,8 +433,11 @@ void conn_stream_input(struct conn *c, char *p, size_t n)
 
 void conn_stream_flushed(struct conn *c)
 {
-    if (c->session)
-        session_flushed(c->session);
+    if (c->confirm == CONFIRM_FLUSHED) {
+        c->confirm = CONFIRM_NOT;
+        jb_stream_ping(&c->stream);
+        conn_mark_dirty(c);
+    }
     if (c->stream.state != JB_STREAM_STATE_CLOSED)
         return;
     /* After a fault the client may still be sending: what we said must reach him. */
@@ -442,6 +445,25 @@ void conn_stream_flushed(struct conn *c)
         conn_linger(c, "the client broke the protocol");
     else
         conn_close(c, "the WebSocket was closed");
+}
+
+/* ---- confirmation (of clients without stream management) ---- */
+
+enum { CONFIRM_MS = 1000 }; /* one ping for all that is sent within so long */
+
+void conn_confirm_soon(struct conn *c)
+{
+    if (c->confirm != CONFIRM_NOT)
+        return;
+    c->confirm = CONFIRM_LATER;
+    c->confirm_ms = c->reactor->now_ms + CONFIRM_MS;
+    conn_schedule(c);
+}
+
+void conn_confirm(struct conn *c)
+{
+    c->confirm = CONFIRM_FLUSHED;
+    conn_mark_dirty(c);
 }
 
 /* ---- deadlines ---- */
@@ -454,11 +476,13 @@ uint64_t conn_stream_deadline(const struct conn *c)
         return c->closing_ms + l->ws_close_timeout_ms;
     if (c->phase == CONN_STREAM && !c->session)
         return c->opened_ms + l->auth_timeout_ms;
-    if (l->ws_ping_interval_ms == 0 || c->pinged)
-        return c->heard_ms + l->ws_ping_timeout_ms;
+    uint64_t due_ms = c->heard_ms + l->ws_ping_timeout_ms;
     uint64_t ping_ms = c->heard_ms + l->ws_ping_interval_ms;
-    uint64_t lost_ms = c->heard_ms + l->ws_ping_timeout_ms;
-    return ping_ms < lost_ms ? ping_ms : lost_ms;
+    if (l->ws_ping_interval_ms && !c->pinged && ping_ms < due_ms)
+        due_ms = ping_ms;
+    if (c->confirm == CONFIRM_LATER && c->confirm_ms < due_ms)
+        due_ms = c->confirm_ms;
+    return due_ms;
 }
 
 void conn_stream_timeout(struct conn *c)
@@ -478,6 +502,8 @@ void conn_stream_timeout(struct conn *c)
     } else if (c->reactor->now_ms - c->heard_ms >= l->ws_ping_timeout_ms) {
         conn_limit(c, JB_LIMIT_ws_ping_timeout_ms);
         conn_close(c, "no sign of life from the client");
+    } else if (c->confirm == CONFIRM_LATER && c->confirm_ms <= c->reactor->now_ms) {
+        conn_confirm(c);
     } else {
         c->pinged = true;
         jb_stream_ping(&c->stream);

@@ -243,46 +243,27 @@ void session_on_stanza(struct session *s, struct jb_draft *d)
 
 void session_deliver(struct session *s, struct jb_stanza *stanza, const struct jb_wrap *wrap)
 {
+    int64_t tag = wrap ? wrap->tag : 0;
     int rc = s->conn ? jb_stream_send(&s->conn->stream, stanza, wrap)
                      : jb_sendq_push(&s->sm->rest.out, stanza, wrap);
 
     if (rc != 0)
         return; /* the server's allocator does not come back with nothing */
     session_reactor(s)->counters.stanzas_out++;
+    if (tag)
+        (void)hooks_run_all(queued, (s, tag));
     if (s->sm)
-        session_sm_queued(s, wrap && wrap->tag);
+        session_sm_queued(s, tag != 0);
+    else if (tag)
+        conn_confirm_soon(s->conn);
     if (s->conn)
         conn_mark_dirty(s->conn);
 }
 
 void session_ask_receipt(struct session *s)
 {
-    if (!s->conn)
-        return; /* asked when it is resumed */
-    s->receipt = RECEIPT_ASKED;
-    conn_mark_dirty(s->conn);
-}
-
-void session_flushed(struct session *s)
-{
-    if (s->receipt != RECEIPT_ASKED)
-        return;
-    s->receipt = RECEIPT_PINGED;
-    jb_stream_ping(&s->conn->stream);
-    s->receipt_ping = s->conn->stream.pings;
-    conn_mark_dirty(s->conn);
-}
-
-void session_ponged(struct session *s)
-{
-    const struct host *host = user_host(s->user);
-
-    session_sm_acked(s);
-    if (s->receipt != RECEIPT_PINGED || (int32_t)(s->conn->stream.ponged - s->receipt_ping) < 0)
-        return;
-    s->receipt = RECEIPT_NONE;
-    if (host)
-        (void)hooks_run(received, host, (s));
+    if (s->conn && !s->sm && session_queue(s)->first)
+        conn_confirm(s->conn);
 }
 
 void session_fail(struct session *s, enum jb_stream_error error, const char *words)

@@ -12,13 +12,6 @@ struct session_sm;
 struct user;
 struct reactor;
 
-/* Where the question stands whether a client got what was queued for it. */
-enum session_receipt {
-    RECEIPT_NONE,   /* nobody asked */
-    RECEIPT_ASKED,  /* the socket has not taken all of it */
-    RECEIPT_PINGED, /* behind it went a ping, which the other side's WebSocket must answer */
-};
-
 struct session {
     /* In user->sessions.  Aligned, so that the modules' room behind the struct is. */
     _Alignas(max_align_t) struct jb__list node;
@@ -30,8 +23,6 @@ struct session {
     struct jb_stanza *presence;
     int64_t bound_us;      /* wall clock, when it was bound */
     int8_t priority;       /* of that presence */
-    uint8_t receipt;       /* enum session_receipt */
-    uint32_t receipt_ping; /* RECEIPT_PINGED: the ping whose answer is the receipt */
     /* What its client sent and is not committed yet, in order (custody.h). */
     struct custody *custody;
     struct custody *custody_todo; /* of these, the first that is not submitted */
@@ -52,22 +43,15 @@ void session_end(struct session *s);
 
 /* A stanza from its client. */
 void session_on_stanza(struct session *s, struct jb_draft *draft);
-/* Queues a stanza to its client; `wrap` may be NULL. */
+/* Queues a stanza to its client; `wrap` may be NULL.  One with a tag is kept until the client has
+ * confirmed it: by stream management, or by answering a ping that went behind it. */
 void session_deliver(struct session *s, struct jb_stanza *stanza, const struct jb_wrap *wrap);
-/* Calls the hook `received` when all that is queued now has arrived at the client's end of the
- * WebSocket; never, if the connection ends before.  Asked again, it is about what is queued then.
- */
+/* Asks for the acknowledgement of what is queued as soon as it is sent, not a while later. */
 void session_ask_receipt(struct session *s);
 /* Sends an error back to its client for a stanza of his. */
 void session_refuse(struct session *s, const struct jb_stanza_head *h, struct jb_fault fault);
 /* Closes its stream with an error, which ends it soon; one without a connection stays as it is. */
 void session_fail(struct session *s, enum jb_stream_error error, const char *words);
-
-/* ---- for its connection ---- */
-/* The socket took all that was queued. */
-void session_flushed(struct session *s);
-/* An answer to a ping has come. */
-void session_ponged(struct session *s);
 
 struct reactor *session_reactor(const struct session *s);
 /* Available: has sent presence; `priority` decides who gets messages. */

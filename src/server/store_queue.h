@@ -166,6 +166,9 @@ struct store_op *store_unit_log_range(struct store_unit *u, struct jb_str owner,
                                       size_t page_bytes);
 struct store_op *store_unit_log_count(struct store_unit *u, struct jb_str owner,
                                       struct jb_str store, const struct store_range *range);
+/* The range of a log_range or log_count begins behind the number that an earlier kv_get of the unit
+ * reads (store_number). */
+void store_op_begin_behind(struct store_op *op, const struct store_op *number);
 struct store_op *store_unit_log_delete(struct store_unit *u, struct jb_str owner,
                                        struct jb_str store, int64_t id);
 struct store_op *store_unit_log_trim(struct store_unit *u, struct jb_str owner, struct jb_str store,
@@ -174,5 +177,11 @@ struct store_op *store_unit_log_prune(struct store_unit *u, struct jb_str owner,
                                       struct jb_str store, const struct store_range *range);
 
 struct store_op *store_unit_owner_delete(struct store_unit *u, struct jb_str owner);
+
+/* A number as a value: 8 bytes. */
+enum { STORE_NUMBER_BYTES = 8 };
+struct jb_str store_number(int64_t number, char bytes[STORE_NUMBER_BYTES]);
+/* What a kv_get of one has read; 0: nothing, or something else. */
+int64_t store_op_number(const struct store_op *op);
 
 #endif

@@ -35,6 +35,7 @@ struct op {
         struct store_account account;
     };
     enum store_put_mode mode;
+    const struct store_op *behind; /* where a range begins; NULL: where it says itself */
 };
 
 /* The arena says only that it cannot give n bytes; this says why. */
@@ -194,10 +195,19 @@ static int run_log_get(struct store_unit *u, struct op *op, struct store_db *db)
     return db->ops->log_get(db, &op->space, op->id, collect, &c);
 }
 
+static struct store_range range_of(const struct op *op)
+{
+    struct store_range range = op->range;
+
+    if (op->behind)
+        range.after_id = store_op_number(op->behind);
+    return range;
+}
+
 static int run_log_range(struct store_unit *u, struct op *op, struct store_db *db)
 {
     struct collector c = collector_of(u, op);
-    struct store_range range = op->range;
+    struct store_range range = range_of(op);
 
     range.limit = page_of(op).limit;
     return db->ops->log_range(db, &op->space, &range, collect, &c);
@@ -205,8 +215,10 @@ static int run_log_range(struct store_unit *u, struct op *op, struct store_db *d
 
 static int run_log_count(struct store_unit *u, struct op *op, struct store_db *db)
 {
+    struct store_range range = range_of(op);
+
     (void)u;
-    return db->ops->log_count(db, &op->space, &op->range, &op->result.totals);
+    return db->ops->log_count(db, &op->space, &range, &op->result.totals);
 }
 
 static int run_log_delete(struct store_unit *u, struct op *op, struct store_db *db)
@@ -529,6 +541,29 @@ struct store_op *store_unit_log_prune(struct store_unit *u, struct jb_str owner,
     struct op *op = add_range(u, &log_prune, &(struct store_space){ owner, store }, range);
 
     return op ? &op->result : NULL;
+}
+
+void store_op_begin_behind(struct store_op *op, const struct store_op *number)
+{
+    if (op)
+        jb__container_of(op, struct op, result)->behind = number;
+}
+
+struct jb_str store_number(int64_t number, char bytes[STORE_NUMBER_BYTES])
+{
+    for (int i = 0; i < STORE_NUMBER_BYTES; i++)
+        bytes[i] = (char)((uint64_t)number >> (8 * (STORE_NUMBER_BYTES - 1 - i)));
+    return jb_str(bytes, STORE_NUMBER_BYTES);
+}
+
+int64_t store_op_number(const struct store_op *op)
+{
+    const struct store_row *row = op ? op->rows : NULL;
+    uint64_t number = 0;
+
+    for (size_t i = 0; row && row->bytes.n == STORE_NUMBER_BYTES && i < STORE_NUMBER_BYTES; i++)
+        number = number << 8 | (uint8_t)row->bytes.p[i];
+    return (int64_t)number;
 }
 
 struct store_op *store_unit_owner_delete(struct store_unit *u, struct jb_str owner)

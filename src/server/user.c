@@ -79,6 +79,16 @@ static void free_user(struct user *u)
     jb_free(alloc, u);
 }
 
+void user_stop_all(struct reactor *r)
+{
+    for (struct jb__hash_node *n = jb__table_next(&r->users, NULL); n;
+         n = jb__table_next(&r->users, n)) {
+        struct user *u = jb__container_of(n, struct user, node);
+        if (u->state == USER_READY && !u->anonymous)
+            (void)hooks_run_all(stopping, (u));
+    }
+}
+
 void user_free_all(struct reactor *r)
 {
     struct jb__hash_node *node;
@@ -372,8 +382,13 @@ static void receive_unknown(struct user *u, const struct host *host, struct jb_s
     }
 }
 
+static void deliver_to(struct session *s, const struct delivery *d)
+{
+    session_deliver(s, d->stanza, d->wrapped ? &d->wrap : NULL);
+}
+
 /* To every session that takes messages; false when there is none. */
-static bool deliver_message(struct user *u, struct jb_stanza *stanza)
+static bool deliver_message(struct user *u, const struct delivery *d)
 {
     bool delivered = false;
 
@@ -382,90 +397,102 @@ static bool deliver_message(struct user *u, struct jb_stanza *stanza)
         struct session *s = jb__container_of(it, struct session, node);
         if (!session_is_available(s) || s->priority < 0)
             continue;
-        session_deliver(s, stanza, NULL);
+        deliver_to(s, d);
         delivered = true;
     }
     return delivered;
 }
 
 /* 8.5.2.1.1 and 8.5.2.2.1: to the bare address. */
-static void receive_message(struct user *u, const struct host *host, struct jb_stanza *stanza)
+static void receive_message(struct user *u, const struct host *host, const struct delivery *d)
 {
     struct jb_fault fault = unavailable;
 
-    switch (stanza->h.type) {
+    switch (d->stanza->h.type) {
     case JB_TYPE_ERROR:
         return;
     case JB_TYPE_GROUPCHAT:
-        bounce(u, stanza);
+        bounce(u, d->stanza);
         return;
     case JB_TYPE_HEADLINE:
-        deliver_message(u, stanza);
+        deliver_message(u, d);
         return;
     default:
         break;
     }
-    if (deliver_message(u, stanza))
+    if (deliver_message(u, d))
         return;
-    enum verdict v = hooks_run(in_undelivered, host, (u, stanza, &fault));
+    enum verdict v = hooks_run(in_undelivered, host, (u, d->stanza, &fault));
     if (v != DONE)
-        router_bounce(u->reactor, stanza, fault);
+        router_bounce(u->reactor, d->stanza, fault);
 }
 
 /* 8.5.2.1.2: to everybody who is available. */
-static void receive_presence(struct user *u, struct jb_stanza *stanza)
+static void receive_presence(struct user *u, const struct delivery *d)
 {
-    if (stanza->h.type != JB_TYPE_NONE && stanza->h.type != JB_TYPE_UNAVAILABLE)
+    if (d->stanza->h.type != JB_TYPE_NONE && d->stanza->h.type != JB_TYPE_UNAVAILABLE)
         return;
     jb__list_each(it, next, &u->sessions)
     {
         struct session *s = jb__container_of(it, struct session, node);
         if (session_is_available(s))
-            session_deliver(s, stanza, NULL);
+            deliver_to(s, d);
     }
 }
 
-static void receive_bare(struct user *u, const struct host *host, struct jb_stanza *stanza)
+static void receive_bare(struct user *u, const struct host *host, const struct delivery *d)
 {
-    if (stanza->h.kind == JB_MESSAGE)
-        receive_message(u, host, stanza);
-    else if (stanza->h.kind == JB_PRESENCE)
-        receive_presence(u, stanza);
-    else if (is_request(&stanza->h) && !iq_dispatch(u->reactor, host, u, NULL, stanza))
-        bounce(u, stanza);
+    if (d->stanza->h.kind == JB_MESSAGE)
+        receive_message(u, host, d);
+    else if (d->stanza->h.kind == JB_PRESENCE)
+        receive_presence(u, d);
+    else if (is_request(&d->stanza->h) && !iq_dispatch(u->reactor, host, u, NULL, d->stanza))
+        bounce(u, d->stanza);
 }
 
 /* 8.5.3.2: to a resource that is not there. */
-static void receive_absent(struct user *u, const struct host *host, struct jb_stanza *stanza)
+static void receive_absent(struct user *u, const struct host *host, const struct delivery *d)
 {
-    if (stanza->h.kind == JB_MESSAGE && stanza->h.type == JB_TYPE_CHAT)
-        receive_message(u, host, stanza);
-    else if (stanza->h.kind == JB_MESSAGE && stanza->h.type != JB_TYPE_ERROR)
-        bounce(u, stanza);
-    else if (is_request(&stanza->h))
-        bounce(u, stanza);
+    const struct jb_stanza_head *h = &d->stanza->h;
+
+    if (h->kind == JB_MESSAGE && h->type == JB_TYPE_CHAT)
+        receive_message(u, host, d);
+    else if (h->kind == JB_MESSAGE && h->type != JB_TYPE_ERROR)
+        bounce(u, d->stanza);
+    else if (is_request(h))
+        bounce(u, d->stanza);
+}
+
+void user_deliver(struct user *u, const struct delivery *d)
+{
+    const struct host *host = user_host(u);
+    struct session *s = NULL;
+
+    if (!host)
+        return;
+    if (d->stanza->h.to.resource == 0) {
+        receive_bare(u, host, d);
+        return;
+    }
+    s = user_find_session(u, jb_jid_resource(d->stanza->h.to));
+    if (s)
+        deliver_to(s, d);
+    else
+        receive_absent(u, host, d);
 }
 
 static void receive_ready(struct user *u, const struct host *host, struct jb_stanza *stanza)
 {
     struct jb_fault fault = unavailable;
+    struct delivery d = { .stanza = stanza };
     enum verdict v = hooks_run(in_guard, host, (u, stanza, &fault));
 
     if (v == NEXT)
-        v = hooks_run(in_act, host, (u, stanza, &fault));
+        v = hooks_run(in_act, host, (u, &d, &fault));
     if (v == REJECT)
         router_bounce(u->reactor, stanza, fault);
-    if (v != NEXT)
-        return;
-    if (stanza->h.to.resource == 0) {
-        receive_bare(u, host, stanza);
-        return;
-    }
-    struct session *s = user_find_session(u, jb_jid_resource(stanza->h.to));
-    if (s)
-        session_deliver(s, stanza, NULL);
-    else
-        receive_absent(u, host, stanza);
+    else if (v == NEXT)
+        user_deliver(u, &d);
 }
 
 void user_receive(struct user *u, struct jb_stanza *stanza)

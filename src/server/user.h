@@ -57,6 +57,16 @@ JB_NODISCARD int user_when_ready(struct user *u, void (*ready)(struct user *u, v
 /* The host he belongs to, as now configured; NULL when it is no longer served. */
 const struct host *user_host(const struct user *u);
 
+/* A stanza on its way to his sessions. */
+struct delivery {
+    struct jb_stanza *stanza;
+    struct jb_wrap wrap; /* how it differs from the stanza, when `wrapped` */
+    bool wrapped;
+};
+
+/* What happens to it by default (RFC 6121 section 8.5), the hooks being done. */
+void user_deliver(struct user *u, const struct delivery *d);
+
 /* A stanza for him, bare or full address (RFC 6121 section 8.5). */
 void user_receive(struct user *u, struct jb_stanza *stanza);
 
@@ -86,6 +96,8 @@ void user_forget(struct user *u);
 /* ---- for the server ---- */
 void user_session_added(struct user *u, struct session *s);
 void user_session_removed(struct user *u, struct session *s);
+/* The server stops. */
+void user_stop_all(struct reactor *r);
 void user_free_all(struct reactor *r);
 
 #endif
