@@ -148,9 +148,11 @@ class Server:
         finally:
             self._remove()
 
-    def restart(self):
-        """Stops and starts again on the same port and data."""
+    def restart(self, meanwhile=None):
+        """Stops and starts again on the same port and data; meanwhile(database) is called in between."""
         self._terminate()
+        if meanwhile:
+            meanwhile(self.data / "jabiru.db")
         return self.start()
 
     def kill(self):

@@ -2,7 +2,9 @@
 """Performs the lines of a scene against a running server."""
 
 import base64
+import contextlib
 import re
+import sqlite3
 import time
 
 import infoset
@@ -402,13 +404,30 @@ class Stage:
         self.server.process.terminate()
         self.stopping = True
 
-    def restarts(self, _line):
+    def restarts(self, _line, meanwhile=None):
         for name in list(self.people):
             self.go(name).socket.socket.close()
         if self.stopping:  # a second signal would be another story
             self.server.process.wait(self.seconds)
         self.stopping = False
-        self.server.restart()
+        self.server.restart(meanwhile)
+
+    def restarts_later(self, line, days):
+        """No clock is put ahead: what is stored becomes older."""
+        us = int(days) * 24 * 3600 * 1000000
+
+        def age(path):
+            with contextlib.closing(sqlite3.connect(path)) as database, database:
+                database.execute("UPDATE log SET id = id - ?, stamp = stamp - ?", (us, us))
+                database.execute("UPDATE space SET last = max(last - ?, 0)", (us,))
+        self.restarts(line, age)
+
+    def has_stored(self, _line, name, count):
+        with contextlib.closing(sqlite3.connect(self.server.data / "jabiru.db")) as database:
+            found = database.execute("SELECT count(*) FROM log JOIN space ON log.space = space.id WHERE owner = ?",
+                                     (self.account(name).encode(),)).fetchone()[0]
+        if found != int(count):
+            raise Failure(f"{name} has {found} messages stored")
 
     # -- subscriptions
 
@@ -540,4 +559,6 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO}'s connection is closed", Stage.is_closed),
     (r"the server is told to stop", Stage.is_told_to_stop),
     (r"the server restarts", Stage.restarts),
+    (r"the server restarts, (\d+) days later", Stage.restarts_later),
+    (rf"{WHO} has (\d+) messages stored", Stage.has_stored),
 )]
