@@ -132,43 +132,51 @@ static void answer(const struct run *run, struct session *s, const struct store_
     iq_send(iq);
 }
 
+static struct session *end_query(struct iq *iq, void (*ended)(struct session *s))
+{
+    struct session *s = iq_session(iq);
+
+    if (s)
+        ended(s);
+    return s;
+}
+
 static void on_found(struct store_unit *unit)
 {
     struct run *run = unit->ctx;
-    struct session *s = iq_session(run->iq);
+    struct session *s = end_query(run->iq, run->ended);
 
-    if (s)
-        run->ended(s);
     answer(run, s, unit);
     store_unit_free(unit);
     jb_free(alloc, run);
 }
 
-bool mam_answer_query(struct iq *iq, const struct mam_archive *source,
+static struct jb_fault read_request(struct mam_query *query, const struct iq *iq)
+{
+    if (queryid_of(iq).n > QUERYID_BYTES)
+        return JB_FAULT(POLICY_VIOLATION, "the queryid is too long");
+    return mam_query_read(query, iq);
+}
+
+void mam_answer_query(struct iq *iq, const struct mam_archive *source,
                       void (*ended)(struct session *s))
 {
     struct reactor *r = iq->reactor;
-    struct mam_query query;
-    struct jb_fault fault = mam_query_read(&query, iq);
-
-    if (fault.condition == JB_STANZA_OK && queryid_of(iq).n > QUERYID_BYTES)
-        fault = JB_FAULT(POLICY_VIOLATION, "the queryid is too long");
-    if (fault.condition != JB_STANZA_OK) {
-        iq_refuse(iq, fault);
-        return false;
-    }
     struct run *run = jb_alloc(alloc, sizeof *run);
     struct store_unit *unit = store_unit_new(r->server->store, &r->port, on_found, run);
-    *run = (struct run){ .by = source->by, .ended = ended, .query = query };
-    mam_query_ask(&run->query, unit, source);
-    if (store_unit_submit(unit) != 0) {
-        store_unit_free(unit);
-        jb_free(alloc, run);
-        iq_refuse(iq, unreadable);
-        return false;
+
+    *run = (struct run){ .iq = iq, .by = source->by, .ended = ended };
+    struct jb_fault fault = read_request(&run->query, iq);
+    if (fault.condition == JB_STANZA_OK) {
+        mam_query_ask(&run->query, unit, source);
+        if (store_unit_submit(unit) == 0)
+            return;
+        fault = unreadable;
     }
-    run->iq = iq_hold(iq);
-    return true;
+    (void)end_query(iq, ended);
+    iq_refuse(iq, fault);
+    store_unit_free(unit);
+    jb_free(alloc, run);
 }
 
 /* ---- the form ---- */
@@ -245,8 +253,7 @@ static void on_ends(struct store_unit *unit)
 void mam_answer_metadata(struct iq *iq, const struct mam_archive *source)
 {
     struct reactor *r = iq->reactor;
-    struct iq *held = iq_hold(iq);
-    struct store_unit *unit = store_unit_new(r->server->store, &r->port, on_ends, held);
+    struct store_unit *unit = store_unit_new(r->server->store, &r->port, on_ends, iq);
     struct store_range range = { .start_us = source->since_us,
                                  .flags_mask = source->flags_mask,
                                  .flags = source->flags,
@@ -257,6 +264,6 @@ void mam_answer_metadata(struct iq *iq, const struct mam_archive *source)
     (void)store_unit_log_range(unit, source->owner, source->store, &range, 0);
     if (store_unit_submit(unit) != 0) {
         store_unit_free(unit);
-        iq_refuse(held, unreadable);
+        iq_refuse(iq, unreadable);
     }
 }

@@ -81,9 +81,17 @@ static void on_ended(struct session *s)
     of_session(s)->queries--;
 }
 
+static void ask_query(void *ctx)
+{
+    struct iq *iq = ctx;
+    struct mam_archive source = archive_of(iq);
+
+    mam_answer_query(iq, &source, on_ended);
+}
+
+/* What the asker sent or got before he asked must be found: the store may still be writing it. */
 static void on_query(struct iq *iq)
 {
-    struct mam_archive source = archive_of(iq);
     struct mam_session *ms = of_session(iq->session);
 
     if (is_visitor(iq))
@@ -93,8 +101,8 @@ static void on_query(struct iq *iq)
         iq_refuse(iq, JB_FAULT(RESOURCE_CONSTRAINT, "the queries before must be answered first"));
         return;
     }
-    if (mam_answer_query(iq, &source, on_ended))
-        ms->queries++;
+    ms->queries++;
+    archive_when_settled(iq->user, ask_query, iq_hold(iq));
 }
 
 static void on_form(struct iq *iq)
@@ -103,12 +111,18 @@ static void on_form(struct iq *iq)
         mam_answer_form(iq);
 }
 
-static void on_metadata(struct iq *iq)
+static void ask_metadata(void *ctx)
 {
+    struct iq *iq = ctx;
     struct mam_archive source = archive_of(iq);
 
+    mam_answer_metadata(iq, &source);
+}
+
+static void on_metadata(struct iq *iq)
+{
     if (!is_visitor(iq))
-        mam_answer_metadata(iq, &source);
+        archive_when_settled(iq->user, ask_metadata, iq_hold(iq));
 }
 
 static void write_feature(struct jb_xml *x, enum jb_ns ns)
