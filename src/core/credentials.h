@@ -41,6 +41,9 @@ struct jb_credentials {
 
 /* Length of a digest's output. */
 size_t jb_digest_bytes(enum jb_digest digest);
+/* Uses each digest once.  OpenSSL sets itself up at the first use, and if memory fails it in that
+ * moment, never again: so a program does this before it serves.  0 or JB_ENOMEM. */
+JB_NODISCARD int jb_digests_begin(void);
 
 /* What keys are made of. */
 struct jb_credentials_recipe {

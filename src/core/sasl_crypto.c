@@ -42,6 +42,19 @@ int jb__digest_hmac(enum jb_digest digest, struct jb_str key, struct jb_str data
                : JB_ENOMEM;
 }
 
+int jb_digests_begin(void)
+{
+    uint8_t out[JB_DIGEST_BYTES];
+    int rc = 0;
+
+    for (int i = 0; i < JB_DIGEST_COUNT && rc == 0; i++) {
+        rc = jb__digest_hash((enum jb_digest)i, JB_STR("x"), out);
+        if (rc == 0)
+            rc = jb__digest_hmac((enum jb_digest)i, JB_STR("key"), JB_STR("x"), out);
+    }
+    return rc;
+}
+
 int jb__scram_derive(enum jb_digest digest, const uint8_t *salted, uint8_t *stored_key,
                      uint8_t *server_key)
 {

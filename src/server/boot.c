@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/credentials.h"
 #include "server/admin.h"
 #include "server/claim.h"
 #include "server/conn.h"
@@ -453,6 +454,8 @@ static int prepare(struct server *s, struct claim_token *token, bool *claimable)
     const struct config *config = s->conf->config;
     int rc = make_folder(config->data.p);
 
+    if (rc == 0 && (rc = jb_digests_begin()) != 0)
+        say("cannot set up OpenSSL", jb_strerror(rc));
     if (rc == 0)
         rc = open_store(s);
     if (rc == 0 && (rc = load_secret(s)) != 0)

@@ -151,6 +151,7 @@ void conn_close(struct conn *c, const char *reason)
 {
     struct reactor *r = c->reactor;
 
+    jb_assert(!c->moving);
     if (c->phase == CONN_CLOSED)
         return;
     if (!c->reason)
@@ -168,8 +169,7 @@ void conn_close(struct conn *c, const char *reason)
     gate_tell(r, c->told_gate ? GATE_LEFT_AUTHENTICATED : GATE_LEFT, &c->address);
     r->counters.connections--;
     /* The reference of the poll handle goes when libuv lets go of it. */
-    if (!c->moving)
-        uv_close((uv_handle_t *)&c->poll, on_poll_closed);
+    uv_close((uv_handle_t *)&c->poll, on_poll_closed);
     conn_unref(c);
 }
 
@@ -196,7 +196,8 @@ void conn_linger(struct conn *c, const char *reason)
 
 void conn_mark_dirty(struct conn *c)
 {
-    if (c->phase != CONN_CLOSED && jb__list_empty(&c->dirty))
+    /* On its way to another reactor nothing may touch it: what is queued is written there. */
+    if (c->phase != CONN_CLOSED && !c->moving && jb__list_empty(&c->dirty))
         jb__list_push(&c->reactor->dirty, &c->dirty);
 }
 
