@@ -4,9 +4,9 @@
  *
  *     floor ADDRESS:PORT
  *
- * Connections are paired as they are accepted, the first with the second, the third with the
- * fourth, and so on; each text message that one sends goes to the other.  One thread, epoll, the
- * framing of src/core, one read and one write per readiness: the least that a server can do. */
+ * The two connections that ask for the same number (GET /?7) are joined: each text message that one
+ * sends goes to the other.  One thread, epoll, the framing of src/core, one read and one write per
+ * readiness: the least that a server can do. */
 #include "core/http.h"
 #include "core/ws_frame.h"
 #include "core/ws_handshake.h"
@@ -17,12 +17,18 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-enum { SCRATCH_BYTES = 64 * 1024, OUT_BYTES = 16 * 1024 * 1024, EVENTS = 1024 };
+enum {
+    SCRATCH_BYTES = 64 * 1024,
+    OUT_BYTES = 16 * 1024 * 1024,
+    EVENTS = 1024,
+    PAIRS = 5000000,
+};
 
 struct side {
     struct jb__sock sock;
     struct jb_ws ws;
     struct side *partner; /* NULL: not there yet, or gone */
+    uint32_t pair;        /* its number, once upgraded */
     bool upgraded;
     bool wants_write;   /* epoll was asked for it */
     struct jb__buf in;  /* the request's head while it is incomplete */
@@ -30,11 +36,11 @@ struct side {
 };
 
 static int epoll_fd;
-static struct side *unpaired;
+static struct side *waiting[PAIRS]; /* whose partner is not there yet, by number */
 static char scratch[SCRATCH_BYTES];
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
     exit(1);
@@ -52,8 +58,8 @@ static void end(struct side *s)
 {
     if (s->partner)
         s->partner->partner = NULL;
-    if (unpaired == s)
-        unpaired = NULL;
+    if (waiting[s->pair] == s)
+        waiting[s->pair] = NULL;
     jb__sock_close(&s->sock);
     jb_ws_deinit(&s->ws);
     jb__buf_deinit(&s->in);
@@ -113,6 +119,21 @@ static bool relay(struct side *s, char *p, size_t n)
     return true;
 }
 
+/* False: the query is no number. */
+static bool join(struct side *s, struct jb_str query)
+{
+    uint64_t pair;
+
+    if (!jb_str_u64(query, PAIRS - 1, &pair))
+        return false;
+    s->pair = (uint32_t)pair;
+    s->partner = waiting[pair];
+    waiting[pair] = s->partner ? NULL : s;
+    if (s->partner)
+        s->partner->partner = s;
+    return true;
+}
+
 static bool upgrade(struct side *s, const char *p, size_t n)
 {
     struct jb__ws_handshake_options options = { .origins.any = true,
@@ -128,7 +149,7 @@ static bool upgrade(struct side *s, const char *p, size_t n)
     if (step == JB__HTTP_MORE)
         return true;
     if (step == JB__HTTP_FAULT || !jb__ws_handshake_check(&req, &options, &handshake) ||
-        jb__ws_handshake_answer(&handshake, &s->out) != 0)
+        !join(s, req.query) || jb__ws_handshake_answer(&handshake, &s->out) != 0)
         return false;
     s->upgraded = true;
     flush(s);
@@ -159,10 +180,6 @@ static void accept_all(int listener)
         jb_ws_set_limits(&s->ws, jb_limits_default.stanza_bytes, jb_limits_default.ws_fragments);
         jb__buf_init(&s->in, alloc, jb_limits_default.http_head_bytes);
         jb__buf_init(&s->out, alloc, OUT_BYTES);
-        s->partner = unpaired;
-        if (unpaired)
-            unpaired->partner = s;
-        unpaired = unpaired ? NULL : s;
         watch(EPOLL_CTL_ADD, sock.fd, EPOLLIN, s);
     }
 }

@@ -22,8 +22,8 @@ LAYERS = {
     "client": {"base", "core", "net", "client", "jabiru"},
     "server": {"base", "core", "net", "store", "bus", "server"},
     "modules": {"base", "core", "server", "modules"},
-    # `admin` works on the data folder of a stopped server.
-    "cli": {"base", "core", "store", "client", "cli", "jabiru"},
+    # `admin` works on the data folder of a stopped server, `bench` has connections of its own.
+    "cli": {"base", "core", "net", "store", "client", "cli", "jabiru"},
 }
 # The core does no input or output of its own, and knows no loop, clock or thread.  (arpa/inet.h is
 # allowed: inet_pton only computes.)

@@ -48,6 +48,9 @@ extern const struct cli_command admin_user_add, admin_user_passwd, admin_user_de
     admin_user_list, admin_user_import, admin_sessions, admin_stats, admin_drain, admin_log,
     admin_reload, admin_backup, admin_restore;
 
+/* The subcommand that loads servers (bench/): argv[0] is its name.  Returns the exit status. */
+int cli_bench(int argc, char **argv);
+
 /* A line on stderr, "jabiru: ..."; returns `status`, so that a command ends with it. */
 int cli_fail(int status, const char *format, ...) JB_PRINTF(2, 3);
 /* The exit status for a code of the store or the server. */

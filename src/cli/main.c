@@ -217,6 +217,8 @@ int main(int argc, char **argv)
         print_overview(stdout);
         return CLI_OK;
     }
+    if (argc >= 2 && strcmp(argv[1], "bench") == 0)
+        return cli_bench(argc - 1, argv + 1);
     if (argc < 2 || strcmp(argv[1], "admin") != 0) {
         print_overview(stderr);
         return CLI_USAGE;
