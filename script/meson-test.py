@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs a build's tests and counts them: meson-test.py [--suite NAME | --no-suite NAME | --has-suite NAME] BUILD
+"""Runs a build's tests and counts them: meson-test.py [--suite NAME | --no-suite NAME] BUILD
 
 Prints each test that failed with what it wrote, and at the end `N passed, N failed`. A program that
 speaks TAP counts as its tests, any other as one; one that died counts as one failure more.
-With --has-suite it runs nothing: the exit status says whether there is such a suite.
 """
 import argparse
 import json
@@ -26,20 +25,12 @@ def count(test):
     return passed, max(failed, 1)
 
 
-def has_suite(build, name):
-    out = subprocess.run(["meson", "introspect", "--tests", build], check=True, stdout=subprocess.PIPE).stdout
-    return any(suite.split(":")[-1] == name for test in json.loads(out) for suite in test["suite"])
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--suite")
     parser.add_argument("--no-suite")
-    parser.add_argument("--has-suite")
     parser.add_argument("build")
     options = parser.parse_args()
-    if options.has_suite:
-        return 0 if has_suite(options.build, options.has_suite) else 1
     log = pathlib.Path(options.build, "meson-logs", "testlog.json")
     log.unlink(missing_ok=True)
     command = ["meson", "test", "-C", options.build, "--no-rebuild"]

@@ -211,7 +211,10 @@ static int open_listeners(struct server *s)
 
     s->listeners = jb_zalloc(alloc, config->listener_count * sizeof *s->listeners);
     for (size_t i = 0; i < config->listener_count && rc == 0; i++) {
-        rc = listener_open(&s->listeners[i], s, &config->listeners[i]);
+        if (s->boot->options.inside)
+            listener_init(&s->listeners[i], s, &config->listeners[i]);
+        else
+            rc = listener_open(&s->listeners[i], s, &config->listeners[i]);
         s->listener_count++;
     }
     return rc;
@@ -488,7 +491,10 @@ static int run(struct server *s, const struct claim_token *token, bool claimable
         int rc = reactor_start(&s->reactors[i]);
         jb_assert(rc == 0);
     }
-    welcome_print(s, claimable ? token->text : NULL);
+    if (s->boot->options.inside)
+        s->boot->options.inside(s->boot->options.inside_ctx, s);
+    else
+        welcome_print(s, claimable ? token->text : NULL);
     for (unsigned i = 0; i < s->reactor_count; i++)
         reactor_join(&s->reactors[i]);
     return s->boot->store_failed ? EXIT_STORE : 0;

@@ -11,6 +11,10 @@ struct server;
 struct boot_options {
     const char *config_file; /* NULL: defaults alone */
     struct config_overrides overrides;
+    /* NULL, but for a server inside of a test: nothing listens then, and once all reactors run this
+     * is called with the server, whose connections listener_admit() brings. */
+    void (*inside)(void *ctx, struct server *server);
+    void *inside_ctx;
 };
 
 /* All modules as the configuration knows them. */

@@ -165,11 +165,12 @@ void conn_close(struct conn *c, const char *reason)
     timer_clear(&c->timer);
     jb__list_remove(&c->dirty);
     jb__list_remove(&c->node);
-    jb__sock_close(&c->sock);
     gate_tell(r, c->told_gate ? GATE_LEFT_AUTHENTICATED : GATE_LEFT, &c->address);
     r->counters.connections--;
-    /* The reference of the poll handle goes when libuv lets go of it. */
+    /* The reference of the poll handle goes when libuv lets go of it.  It forgets the descriptor at
+     * once, and that must come before the close: then the number may be another thread's. */
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
+    jb__sock_close(&c->sock);
     conn_unref(c);
 }
 

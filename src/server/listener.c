@@ -15,17 +15,22 @@ static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
 enum { ACCEPTS_A_TURN = 64, PAUSE_MS = 100 };
 
-int listener_open(struct listener *l, struct server *server, const struct config_listener *config)
+void listener_init(struct listener *l, struct server *server, const struct config_listener *config)
 {
-    char text[JB__ADDR_TEXT_BYTES];
-
     *l = (struct listener){
         .server = server, .config = config, .tls = (uint8_t)config->tls, .fd = -1, .reserve = -1
     };
     int rc = jb__addr_parse(&l->at, config->address);
     jb_assert(rc == 0);
     l->at.port = (uint16_t)config->port;
-    rc = jb__listen_open(&l->at, 0, &l->fd);
+}
+
+int listener_open(struct listener *l, struct server *server, const struct config_listener *config)
+{
+    char text[JB__ADDR_TEXT_BYTES];
+
+    listener_init(l, server, config);
+    int rc = jb__listen_open(&l->at, 0, &l->fd);
     jb__addr_text_port(&l->at, text);
     if (rc != 0) {
         jb_log(JB_LOG_ERROR, "cannot listen", JB_FZ("address", text),
@@ -122,7 +127,7 @@ static void pause_accepting(struct listener *l)
     uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
-static void admit(struct listener *l, struct jb__sock sock, const struct jb__addr *peer)
+void listener_admit(struct listener *l, struct jb__sock sock, const struct jb__addr *peer)
 {
     struct reactor *r = &l->server->reactors[0];
     const struct jb_limits *limits = &r->conf->stream.limits;
@@ -160,15 +165,17 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
             pause_accepting(l);
         if (rc != 0)
             return;
-        admit(l, sock, &peer);
+        listener_admit(l, sock, &peer);
     }
 }
 
 void listener_start(struct listener *l)
 {
     uv_loop_t *loop = &l->server->reactors[0].loop;
-    int rc = uv_poll_init(loop, &l->poll, l->fd);
 
+    if (l->fd < 0)
+        return;
+    int rc = uv_poll_init(loop, &l->poll, l->fd);
     rc |= uv_timer_init(loop, &l->pause);
     rc |= uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
     jb_assert(rc == 0);

@@ -4,7 +4,7 @@
 #ifndef SERVER_LISTENER_H
 #define SERVER_LISTENER_H
 
-#include "net/addr.h"
+#include "net/sock.h"
 #include "server/config.h"
 
 #include <uv.h>
@@ -25,12 +25,16 @@ struct listener {
     unsigned handles; /* of these two, open */
 };
 
-/* Binds.  0; otherwise it was said on the log why not. */
+/* One that does not listen: its connections are brought by listener_admit(). */
+void listener_init(struct listener *l, struct server *server, const struct config_listener *config);
+/* The same, and binds.  0; otherwise it was said on the log why not. */
 int listener_open(struct listener *l, struct server *server, const struct config_listener *config);
 /* On the first reactor: begins and ends accepting. */
 void listener_start(struct listener *l);
 void listener_stop(struct listener *l);
 void listener_close(struct listener *l);
+/* On the first reactor: a connection from `peer`, which the gate lets in or not.  Takes it over. */
+void listener_admit(struct listener *l, struct jb__sock sock, const struct jb__addr *peer);
 /* What is configured for it now; what it was started with once its section is gone. */
 const struct config_listener *listener_settings(const struct listener *l, const struct conf *conf);
 

@@ -14,6 +14,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -120,6 +121,12 @@ class Server:
     @property
     def pid(self):
         return self.process.pid
+
+    def connect(self, seconds):
+        """A socket to it."""
+        connected = socket.create_connection((self.host, self.port), timeout=seconds)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
 
     # -- life
 

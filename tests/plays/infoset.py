@@ -19,6 +19,7 @@ KINDS = {
     "stamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
 }
 WILDCARD = re.compile(r"\{([a-z]+)(?: as ([a-z][a-z0-9_]*))?\}|\{([a-z][a-z0-9_]*)\}")
+RANGE = re.compile(r"\{(-?[0-9]+) to (-?[0-9]+)\}")
 XML_PREFIX = "{http://www.w3.org/XML/1998/namespace}"
 # What the streams prefix means is agreed; everything else a play declares itself.
 STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
@@ -115,6 +116,10 @@ def pattern(value, captured):
 
 def match_value(want, have, captured):
     """The captures with those of this value, or None."""
+    span = RANGE.fullmatch(want)
+    if span:
+        inside = re.fullmatch(KINDS["number"], have) and int(span.group(1)) <= int(have) <= int(span.group(2))
+        return captured if inside else None
     found = pattern(want, captured).fullmatch(have)
     if not found:
         return None

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Performs the plays:  run.py --bin JABIRUD [--reactors N]... [--only WORDS] [--trace] [FILE.play...]
+"""Performs the plays:  run.py --bin JABIRUD [--on HOUSE]... [--only WORDS] [--trace] [FILE.play...]
 
-Each scene has accounts of its own on a server that all scenes with the same configuration share; by
-default all are performed with one reactor and again with four. The last line is `N passed, N failed`.
+A house is how and on what the plays are performed: `sockets:N` is jabirud with N reactors, reached over TCP;
+`memory:N` and `sqlite:N` are the same server in a process of the tests (backstage), with that store. By default the
+plays are performed in each of the HOUSES below. Each scene has accounts of its own on a server that all scenes with
+the same configuration share. The last line is `N passed, N failed`.
 """
 
 import argparse
@@ -15,10 +17,13 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "harness"))
 import infoset  # noqa: E402
+import backstage  # noqa: E402
 import script  # noqa: E402
 import stage  # noqa: E402
 from server import Server, ServerError  # noqa: E402
 from websocket import Gone, Late  # noqa: E402
+
+HOUSES = ["sockets:1", "sockets:4", "memory:1", "sqlite:4"]
 
 # A play is quicker than any person, and all of them come from one address.
 LIMITS = {
@@ -36,15 +41,18 @@ LIMITS = {
 class Theatre:
     """A server for the scenes of one configuration; started when the first needs it."""
 
-    def __init__(self, options, config, reactors, scenes):
+    def __init__(self, options, config, house, scenes):
         self.options = options
-        self.reactors = reactors
+        self.house = house
+        self.kind, _, self.reactors = house.partition(":")
         self.config = config
         self.scenes = scenes
         self.server = None
 
     def config_text(self):
-        root = {"reactors": str(self.reactors), "durability": "process"}
+        root = {"reactors": self.reactors, "durability": "process"}
+        if self.kind == "memory":
+            root["storage"] = "memory"
         sections = {"limits": dict(LIMITS)}
         for name, value in self.config:
             section, dot, option = name.rpartition(".")
@@ -57,10 +65,16 @@ class Theatre:
         return "\n".join(lines) + "\n"
 
     def open(self):
-        self.server = Server(self.options.bin, self.options.cli or "jabiru", self.config_text())
-        names = [f"{name}{suffix_of(number)}" for number, scene in self.scenes for name in scene.names]
-        make_accounts(self.options, self.server, names)
-        self.server.start()
+        names = list(dict.fromkeys(f"{name}{suffix_of(number)}" for number, scene in self.scenes
+                                   for name in scene.names))
+        if self.kind == "sockets":
+            self.server = Server(self.options.bin, self.options.cli or "jabiru", self.config_text())
+            make_accounts(self.options, self.server, names)
+            self.server.start()
+        else:
+            self.server = backstage.Backstage(helper(self.options, "backstage"), self.config_text())
+            self.server.start()
+            self.server.make_accounts(stage.DOMAIN, stage.PASSWORD, names)
 
     def is_open(self):
         return self.server.process is not None and self.server.process.poll() is None
@@ -103,31 +117,40 @@ def suffix_of(number):
 
 
 def make_accounts(options, server, names):
-    helper = pathlib.Path(options.mkaccount or find_helper(options.bin))
-    if not helper.exists():
+    program = helper(options, "mkaccount")
+    if not program.exists():
         server.import_users([(f"{name}@{stage.DOMAIN}", stage.PASSWORD) for name in names])
         return
     server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    command = [str(helper), str(server.data), stage.DOMAIN, stage.PASSWORD]
+    command = [str(program), str(server.data), stage.DOMAIN, stage.PASSWORD]
     done = subprocess.run(command, input="".join(name + "\n" for name in names), text=True, check=False)
     if done.returncode != 0:
         raise ServerError(f"{' '.join(command)}: status {done.returncode}")
 
 
-def find_helper(binary):
-    """tests/plays/mkaccount of the build that the server is of."""
-    for folder in pathlib.Path(binary).resolve().parents:
+def helper(options, name):
+    """A program of tests/plays of the build that the server is of."""
+    for folder in pathlib.Path(options.bin).resolve().parents:
         if (folder / "build.ninja").exists():
-            return folder / "tests" / "plays" / "mkaccount"
-    return "mkaccount"
+            return folder / "tests" / "plays" / name
+    return pathlib.Path(name)
 
 
-def theatres(options, scenes, reactors):
+def fits(scene, house):
+    if house.startswith("sockets:"):
+        return scene.only != "in process"
+    if house.startswith("memory:") and scene.restarts:
+        return False  # nothing would be left
+    return scene.only != "over sockets"
+
+
+def theatres(options, scenes, house):
     """One for each configuration, in the order of the scenes."""
     by_config = {}
     for number, scene in enumerate(scenes, 1):
-        by_config.setdefault(tuple(sorted(scene.config.items())), []).append((number, scene))
-    return [Theatre(options, config, reactors, rows) for config, rows in by_config.items()]
+        if fits(scene, house):
+            by_config.setdefault(tuple(sorted(scene.config.items())), []).append((number, scene))
+    return [Theatre(options, config, house, rows) for config, rows in by_config.items()]
 
 
 def play(options, theatre):
@@ -135,7 +158,7 @@ def play(options, theatre):
     passed = failed = 0
     theatre.open()
     for number, scene in theatre.scenes:
-        title = f"{scene.file.removesuffix('.play')}: {scene.title} [reactors {theatre.reactors}]"
+        title = f"{scene.file.removesuffix('.play')}: {scene.title} [{theatre.house}]"
         why = theatre.perform(number, scene)
         if not theatre.is_open():
             why = (why + "\n" if why else "") + "the server is gone\n" + "\n".join(theatre.server.log()[-60:])
@@ -158,8 +181,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="the jabirud to be tested")
     parser.add_argument("--cli", help="its jabiru, to make accounts when mkaccount was not built")
-    parser.add_argument("--mkaccount", help="the helper that makes accounts; default: the build's own")
-    parser.add_argument("--reactors", type=int, action="append", help="default: 1, then 4")
+    parser.add_argument("--on", action="append", metavar="HOUSE", help="default: " + ", ".join(HOUSES))
     parser.add_argument("--only", help="scenes whose title has these words")
     parser.add_argument("--seconds", type=float, default=20, help="the most a play waits for anything")
     parser.add_argument("--trace", action="store_true", help="show everything that passes the wire")
@@ -174,8 +196,8 @@ def main():
         scenes = [scene for scene in scenes if options.only in scene.title]
     begun = time.monotonic()
     passed = failed = 0
-    for reactors in options.reactors or [1, 4]:
-        for theatre in theatres(options, scenes, reactors):
+    for house in options.on or HOUSES:
+        for theatre in theatres(options, scenes, house):
             more = play(options, theatre)
             passed += more[0]
             failed += more[1]

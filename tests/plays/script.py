@@ -35,12 +35,17 @@ class Line:
 
 
 class Scene:
-    def __init__(self, file, number, title, config, lines):
+    def __init__(self, file, number, title, config, lines, only=None):
         self.file = file
         self.number = number
         self.title = title
         self.config = config  # {"section.option" or "option": "value"}
         self.lines = lines
+        self.only = only      # "in process" or "over sockets"; None: both
+
+    @property
+    def restarts(self):
+        return any(line.words == "the server restarts" for line in self.lines)
 
     @property
     def names(self):
@@ -95,6 +100,8 @@ def read(path):
         elif line.words.startswith("config:"):
             name, value = read_config(path, line)
             (current.config if current else config)[name] = value
+        elif line.words in ("only in process", "only over sockets") and current:
+            current.only = line.words.removeprefix("only ")
         elif current is None:
             raise BadPlay(f"{path.name}:{line.number}: before the first scene there is only config:")
         elif line.words == "for each:":
@@ -111,5 +118,5 @@ def rows_of(scene):
     for row in scene.tables:
         title = f"{scene.title} ({', '.join(row.values())})"
         lines = [line.with_values(row) for line in scene.lines]
-        played.append(Scene(scene.file, scene.number, title, scene.config, lines))
+        played.append(Scene(scene.file, scene.number, title, scene.config, lines, scene.only))
     return played

@@ -18,6 +18,8 @@ BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 ROSTER = "jabber:iq:roster"
 SM = "urn:xmpp:sm:3"
 STANZAS = {f"{{{infoset.CLIENT}}}{name}" for name in ("message", "presence", "iq")}
+UNITS_MS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
+STEP_MS = 5000  # shorter than any interval of the server at which a client has to answer
 ADDRESS = re.compile(rf"[A-Za-z0-9.]+@{DOMAIN}\b")
 OPEN = f"<open xmlns='{FRAMING}' to='{DOMAIN}' version='1.0'/>"
 
@@ -61,10 +63,11 @@ class Counts:
 class Connection:
     """Somebody on the stage: one connection."""
 
-    def __init__(self, stage, name):
+    def __init__(self, stage, name, *address):
         self.stage = stage
         self.name = name
-        self.socket = WebSocket(stage.server.host, stage.server.port, seconds=stage.seconds)
+        self.socket = WebSocket(stage.server.connect(stage.seconds, *address), seconds=stage.seconds)
+        self.silent = False  # reads nothing, not even pings, while time passes
         self.inbox = []   # arrived and not looked at yet
         self.jid = None   # full, once bound
         self.requests = 0
@@ -117,6 +120,9 @@ class Connection:
             else:
                 self.inbox.append(element)
         return found
+
+    def pump(self):
+        self.inbox += [self._arrived(text) for text in self.socket.pump()]
 
     def gone(self):
         return self.socket.gone is not None
@@ -200,6 +206,7 @@ class Stage:
         self.trace = trace
         self.users = []
         self.strangers = set()  # other addresses that the play has written to
+        self.nobodies = 0
         self.people = {}
         self.captured = {}
         self.counts = {}  # by name: of people whose connection is gone
@@ -238,11 +245,11 @@ class Stage:
             raise Failure(f"{name} is not connected")
         return self.people[name]
 
-    def enter(self, name):
+    def enter(self, name, *address):
         old = self.people.get(name)
         if old:
             old.socket.socket.close()
-        self.people[name] = Connection(self, name)
+        self.people[name] = Connection(self, name, *address)
         return self.people[name]
 
     def leave(self):
@@ -266,6 +273,18 @@ class Stage:
 
     def opens_connection(self, _line, name):
         self.enter(name)
+
+    def comes_from(self, _line, name, address):
+        self.enter(name, address)
+
+    def is_turned_away(self, _line, name, address):
+        if name in self.people:
+            self.go(name).socket.socket.close()
+        try:
+            Connection(self, name, address).socket.socket.close()
+        except (Gone, BrokenPipeError):
+            return
+        raise Failure(f"{name} was let in")
 
     def opens_stream(self, _line, name):
         (self.people.get(name) or self.enter(name)).open_stream()
@@ -400,6 +419,22 @@ class Stage:
             raise Failure("before the end there came\n    " +
                           "\n    ".join(self.plain(infoset.show(have)) for have in left))
 
+    def falls_silent(self, _line, name):
+        self.person(name).silent = True
+
+    def time_passes(self, _line, number, unit):
+        """In steps: in each everything that is due happens, and those who are awake answer the server's pings."""
+        self.settle()
+        left = int(number) * UNITS_MS[unit]
+        while left > 0:
+            step = min(left, STEP_MS)
+            self.server.advance(step)
+            left -= step
+            for person in self.people.values():
+                if not person.silent:
+                    person.pump()
+        self.settle()
+
     def is_told_to_stop(self, _line):
         self.server.process.terminate()
         self.stopping = True
@@ -488,17 +523,19 @@ class Stage:
 
         Each connection asks the home of each account, of each address that the play has written to, and of an account
         that does not exist, for something that is always refused: the answer cannot overtake what the same connection
-        sent before. The account that does not exist must be looked for in the store, so what was stored before has
-        been confirmed. What these stanzas set off at another
+        sent before. The account that does not exist is another one each time, so that it must be looked for in the
+        store, and what was stored before has been confirmed. What these stanzas set off at another
         account's home is behind them after the first round, and its consequences after the second. The last round
         fetches what is on its way to each connection.
         """
-        bound = [person for person in self.people.values() if person.jid and not person.gone()]
+        bound = [person for person in self.people.values()
+                 if person.jid and not person.gone() and not person.silent]
         accounts = {self.account(user) for user in self.users}
-        homes = [*accounts, *(self.strangers - accounts), f"nobody{self.suffix}@{DOMAIN}"]
+        homes = [*accounts, *(self.strangers - accounts)]
         try:
             for _ in range(2):
-                self.ask_all(bound, homes)
+                self.nobodies += 1
+                self.ask_all(bound, [*homes, f"nobody{self.nobodies}{self.suffix}@{DOMAIN}"])
             self.ask_all(bound, [DOMAIN])
         except Gone:
             pass  # told by what the play expects of that connection
@@ -557,6 +594,10 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO} acknowledges nothing", Stage.acknowledges_nothing),
     (rf"{WHO} resumes as {WHO}", Stage.resumes),
     (rf"{WHO}'s connection is closed", Stage.is_closed),
+    (rf"{WHO} opens a connection from {JID}", Stage.comes_from),
+    (rf"{WHO} is turned away at {JID}", Stage.is_turned_away),
+    (rf"{WHO} falls silent", Stage.falls_silent),
+    (r"time passes: ([0-9]+) (ms|s|min|h)", Stage.time_passes),
     (r"the server is told to stop", Stage.is_told_to_stop),
     (r"the server restarts", Stage.restarts),
     (r"the server restarts, (\d+) days later", Stage.restarts_later),

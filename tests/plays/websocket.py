@@ -24,16 +24,16 @@ class Gone(Exception):
 
 
 class WebSocket:
-    def __init__(self, host, port, path="/xmpp-websocket", seconds=20):
+    def __init__(self, connected, path="/xmpp-websocket", seconds=20):
+        """Opens a WebSocket on a connected socket, which is its own from now on."""
         self.seconds = seconds
-        self.socket = socket.create_connection((host, port), timeout=seconds)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connected
         self.data = b""
         self.parts = b""
         self.pongs = 0
         self.gone = None  # a Gone once it is
         key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"
+        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
                              f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
                              "Sec-WebSocket-Protocol: xmpp\r\n\r\n").encode())
         while b"\r\n\r\n" not in self.data:
@@ -106,6 +106,21 @@ class WebSocket:
                 raise self.gone
             else:
                 self._read(until)
+
+    def pump(self):
+        """Looks at what has arrived, without waiting: answers pings, and gives the messages."""
+        messages = []
+        self.socket.setblocking(False)
+        try:
+            while data := self.socket.recv(65536):
+                self.data += data
+        except OSError:
+            pass  # nothing more for now; whether it is closed the next one to read will see
+        while frame := self._frame():
+            text = self._take(frame)
+            if text is not None:
+                messages.append(text)
+        return messages
 
     def ping(self):
         """All that was sent before the answer, as messages."""
