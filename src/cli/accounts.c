@@ -36,8 +36,11 @@ int accounts_open(const char *data, bool create, struct accounts **out)
         return CLI_OK;
     if (rc != JB_ENOTFOUND)
         return cli_fail(CLI_IO, "%s", message);
-    if (create && make_folder(data) != 0)
-        return cli_fail(CLI_IO, "%s: %s", data, strerror(errno));
+    if (create && stat(data, &st) != 0) {
+        if (make_folder(data) != 0)
+            return cli_fail(CLI_IO, "%s: %s", data, strerror(errno));
+        fprintf(stderr, "jabiru: %s was not there and has been made\n", data);
+    }
     if (stat(data, &st) != 0)
         return cli_fail(CLI_IO, "%s: %s", data, strerror(errno));
     rc = accounts_store_open(data, out, message);

@@ -207,6 +207,8 @@ static bool next_line(struct import *im, char buf[LINE_BYTES], struct jb_str *li
     while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
         n--;
     *line = jb_str(buf, n);
+    if (im->line == 1 && jb_str_starts(*line, JB_STR("\xef\xbb\xbf")))
+        *line = jb_str_from(*line, 3); /* some editors mark UTF-8 so */
     while (line->n && (line->p[0] == ' ' || line->p[0] == '\t'))
         *line = jb_str_from(*line, 1);
     return true;

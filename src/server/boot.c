@@ -434,15 +434,27 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- the whole ---- */
 
+static const int watched[] = { SIGTERM, SIGINT, SIGHUP };
+
+/* From the start until somebody watches them: one that comes early must wait, not kill. */
+static void hold_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++)
+        sigaddset(&set, watched[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
 static void start_first(struct server *s)
 {
-    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
     struct boot *b = s->boot;
     uv_loop_t *loop = &s->reactors[0].loop;
 
     for (size_t i = 0; i < 3; i++) {
         uv_signal_init(loop, &b->signals[i]);
-        uv_signal_start(&b->signals[i], on_signal, numbers[i]);
+        uv_signal_start(&b->signals[i], on_signal, watched[i]);
         b->signals[i].data = s;
         uv_unref((uv_handle_t *)&b->signals[i]); /* they stay to the last: see close_signals */
     }
@@ -486,6 +498,7 @@ static int run(struct server *s, const struct claim_token *token, bool claimable
         return EXIT_REFUSED;
     }
     start_first(s);
+    hold_signals(SIG_UNBLOCK);
     s->boot->running = true;
     for (unsigned i = 0; i < s->reactor_count; i++) {
         int rc = reactor_start(&s->reactors[i]);
@@ -574,6 +587,7 @@ int boot_run(const struct boot_options *options)
         config_unref(config);
         return EXIT_REFUSED;
     }
+    hold_signals(SIG_BLOCK);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     jb__random(&server.hash_key, sizeof server.hash_key);

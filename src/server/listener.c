@@ -34,7 +34,9 @@ int listener_open(struct listener *l, struct server *server, const struct config
     jb__addr_text_port(&l->at, text);
     if (rc != 0) {
         jb_log(JB_LOG_ERROR, "cannot listen", JB_FZ("address", text),
-               JB_FZ("why", strerror(errno)));
+               JB_FZ("why", rc == JB_EEXIST ? "another program listens there; --listen ADDR:PORT "
+                                              "or the option `port` chooses another port"
+                                            : strerror(errno)));
         return rc;
     }
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -45,7 +45,11 @@ static int explain(const char *key)
 
     jb__buf_init(&out, &jb_allocator_abort, EXPLAIN_BYTES);
     int rc = config_explain(key, &modules, &out);
-    fwrite(out.p, 1, out.n, rc == 0 ? stdout : stderr);
+    size_t written = fwrite(out.p, 1, out.n, rc == 0 ? stdout : stderr);
+    if (written < out.n || fflush(stdout) != 0) {
+        perror("jabirud: cannot write");
+        rc = JB_EIO;
+    }
     jb__buf_deinit(&out);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

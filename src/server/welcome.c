@@ -5,6 +5,9 @@
 
 #include <qrencode.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { URL_BYTES = 256, QUIET = 2 };
@@ -24,14 +27,29 @@ static void write_base_url(const struct server *s, char out[URL_BYTES])
         snprintf(out, URL_BYTES, "%s://%s", scheme, address);
 }
 
+/* Somebody is looking, and a picture so wide can be seen as one. */
+static bool has_room(int columns)
+{
+    const char *term = getenv("TERM");
+    struct winsize window;
+
+    if (!isatty(STDOUT_FILENO) || (term && strcmp(term, "dumb") == 0))
+        return false;
+    /* 0 columns: a terminal that does not say. */
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_col == 0 ||
+           window.ws_col >= columns;
+}
+
 /* Two modules of the code in one character: the upper and the lower half of a block. */
 static void print_qr(const char *text)
 {
     static const char *const blocks[] = { " ", "\u2584", "\u2580", "\u2588" };
     QRcode *code = QRcode_encodeString(text, 0, QR_ECLEVEL_L, QR_MODE_8, 1);
 
-    if (!code)
+    if (!code || !has_room(code->width + 2 * QUIET)) {
+        QRcode_free(code);
         return;
+    }
     /* Light on dark terminals: what is dark in the code is left blank. */
     for (int y = -QUIET; y < code->width + QUIET; y += 2) {
         for (int x = -QUIET; x < code->width + QUIET; x++) {
@@ -57,8 +75,7 @@ void welcome_print(const struct server *s, const char *token)
     if (token) {
         snprintf(url, sizeof url, "%s/claim/%s", base, token);
         printf("Jabiru is running. Make the first account: %s\n", url);
-        if (isatty(STDOUT_FILENO))
-            print_qr(url);
+        print_qr(url);
     } else {
         printf("Jabiru is running. Chat at %s/chat/\n", base);
     }

@@ -64,7 +64,8 @@ class Stopped(Folder):
     def test_folder_is_made_and_private(self):
         path = os.path.join(self.data, "state", "jabiru")
         env = {"XDG_STATE_HOME": os.path.join(self.data, "state")}
-        self.expect(run("admin", "user", "add", "a@b", stdin="pw\n", env=env), 0, "", "")
+        self.expect(run("admin", "user", "add", "a@b", stdin="pw\n", env=env), 0, "",
+                    f"jabiru: {path} was not there and has been made\n")
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o700)
         self.expect(run("admin", "user", "list", "b", env=env), 0, "a@b\n")
         env = {"XDG_STATE_HOME": "relative", "HOME": self.data}
@@ -178,6 +179,11 @@ class Stopped(Folder):
         self.assertRegex(lines[-1], r"^3 accounts imported, 6 lines refused, \d+\.\d s$")
         self.expect(self.admin("user", "list", "b"), 0, "a@b\nb@b\n")
         self.expect(self.admin("user", "list", "c"), 0, "h@c\n")
+
+    def test_import_from_another_system(self):
+        path = self.file(b"\xef\xbb\xbfa@b one\r\nb@b two\r\n", mode="wb")
+        self.expect(self.admin("user", "import", path), 0)
+        self.expect(self.admin("user", "list", "b"), 0, "a@b\nb@b\n")
 
     def test_import_more_than_a_chunk(self):
         path = self.file("".join(f"u{i:05}@b pw{i}\n" for i in range(1300)) + "u00007@b again\n")

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`jabirud` as somebody careless uses it: what it says when it cannot start, the claim link, signals, a terminal."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "harness"))
+from server import Server  # noqa: E402
+
+JABIRUD = os.environ["JABIRUD"]
+JABIRU = os.environ["JABIRU"]
+FULL_BLOCK = "\u2588"
+
+
+def run(*args, timeout=20, **more):
+    return subprocess.run([JABIRUD, *args], capture_output=True, text=True, timeout=timeout, check=False, **more)
+
+
+class Refusals(unittest.TestCase):
+    """It says in one line why it does not start, and exits 1; wrong usage is 2."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="jabiru-cli-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def path(self, name, text=None):
+        path = pathlib.Path(self.folder, name)
+        if text is not None:
+            path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def refused(self, words, *args, status=1):
+        done = run(*args)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertIn(words, done.stderr)
+        return done.stderr
+
+    def test_options(self):
+        self.refused("usage: jabirud", "--nosuch", status=2)
+        self.refused("what is `extra`?", "extra", status=2)
+        for place in ("foo", "127.0.0.1", "1.2.3.4:99999", "localhost:80"):
+            self.refused(f'--listen: "{place}" is not ADDRESS:PORT', "--listen", place)
+        self.refused("did you mean `limits.stanza_bytes`?", "--explain", "limits.stanza_byte")
+        self.refused("nosuch: cannot read: No such file", "--check", "nosuch")
+        self.refused("not a file", "--check", self.folder)
+
+    def test_a_mistake_in_the_file_has_a_place(self):
+        for text, words in (
+                ('listner "x" { }', ':1: unknown option `listner` at the top level (did you mean `listener`?)'),
+                ('\nhost "h" { modules_off = { "pnig" } }', ':2: `modules_off`: unknown module "pnig" (did you mean'),
+                ("reactors = 2\nreactors = 3", ":2: `reactors` is there twice")):
+            file = self.path("bad.conf", text)
+            self.assertIn(f"jabirud: {file}{words}", self.refused(file, "--check", file))
+            self.refused(file, "--config", file, "--data", self.path("data"), "--listen", "127.0.0.1:0")
+
+    def test_a_port_in_use(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            place = f"127.0.0.1:{other.getsockname()[1]}"
+            said = self.refused("another program listens there", "--data", self.path("data"), "--listen", place)
+        self.assertIn(place, said)
+        self.assertIn("--listen", said)
+
+    def test_two_servers_on_one_folder(self):
+        with Server(JABIRUD, JABIRU) as server:
+            said = self.refused("is in use by process", "--data", str(server.data), "--listen", "127.0.0.1:0")
+            self.assertIn(str(server.pid), said)
+
+    def test_a_folder_that_is_none(self):
+        self.refused("Not a directory", "--data", self.path("file", "text"), "--listen", "127.0.0.1:0")
+        self.refused("cannot make the data folder", "--data", self.path("a/b/c"), "--listen", "127.0.0.1:0")
+
+    @unittest.skipUnless(os.getuid() == 0, "as root, who may give himself up")
+    def test_a_folder_that_cannot_be_written(self):
+        os.chmod(self.folder, 0o755)
+        locked = self.path("locked")
+        os.mkdir(locked, 0o555)
+        done = run("--data", locked, "--listen", "127.0.0.1:0", user="nobody")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Permission denied", done.stderr)
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([JABIRUD, "--explain"], stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"No space left", done.stderr)
+
+
+def post(link, body):
+    """(status, answer)"""
+    request = urllib.request.Request(link, data=body.encode(), method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def get(link):
+    try:
+        with urllib.request.urlopen(link, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+class Claim(unittest.TestCase):
+    def test_the_link_is_good_once(self):
+        with Server(JABIRUD, JABIRU) as server:
+            link = server.claim_link().replace("localhost", "127.0.0.1")
+            self.assertRegex(link, r"/claim/[a-z0-9]{26}$")  # 128 bits
+            for body, field in (("{", "form"), ("[]", "form"), ('{"username":"romeo"}', "form"),
+                                ('{"username":"ro meo","password":"long enough"}', "username"),
+                                ('{"username":"romeo","password":"short"}', "password")):
+                status, answer = post(link, body)
+                self.assertEqual((status, answer["field"]), (400, field), body)
+                self.assertTrue(answer["error"])
+            self.assertEqual(get(link), 200)
+            status, answer = post(link, '{"username":"romeo","password":"long enough"}')
+            self.assertEqual((status, answer["jid"]), (200, "romeo@localhost"))
+            self.assertEqual(post(link, '{"username":"other","password":"long enough"}')[0], 410)
+            self.assertEqual(get(link), 410)
+            second = link[:link.index("/claim/")] + answer["second"]
+            self.assertEqual(post(second, '{"username":"romeo","password":"long enough"}')[0], 409)
+            self.assertEqual(post(second, '{"username":"juliet","password":"long enough"}')[0], 200)
+            self.assertEqual(server.admin("user", "list"), "juliet@localhost\nromeo@localhost (admin)\n")
+            server.restart()
+            self.assertIsNone(server.stdout.wait_for(re.compile("/claim/"), 0.2))
+            self.assertTrue(server.stdout.wait_for(re.compile(r"Chat at http://localhost:\d+/chat/"), 5))
+
+
+class Terminal(unittest.TestCase):
+    """On a terminal the claim link is a picture, too, if there is room for one."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="jabiru-cli-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def seen(self, columns, term):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        process = subprocess.Popen([JABIRUD, "--data", self.folder, "--listen", "127.0.0.1:0"], stdout=slave,
+                                   stderr=subprocess.PIPE, env={**os.environ, "TERM": term})
+        os.close(slave)
+        process.stderr.readline()  # it listens; and what is printed is printed before it is asked to stop
+        text = b""
+        while b"claim/" not in text and select.select([master], [], [], 20)[0]:
+            text += os.read(master, 65536)
+        process.send_signal(signal.SIGTERM)
+        try:
+            while chunk := os.read(master, 65536):
+                text += chunk
+        except OSError:
+            pass  # the end of a terminal
+        os.close(master)
+        process.stderr.close()
+        self.assertEqual(process.wait(20), 0)
+        return text.decode()
+
+    def test_the_picture(self):
+        wide = self.seen(80, "xterm")
+        rows = [line for line in wide.splitlines() if FULL_BLOCK in line]
+        self.assertGreater(len(rows), 12)
+        self.assertEqual({len(row) for row in rows}, {len(rows[0])})
+        self.assertNotIn("\x1b", wide)  # no colours are needed
+        self.assertNotIn(FULL_BLOCK, self.seen(len(rows[0]) - 1, "xterm"))
+        self.assertIn(FULL_BLOCK, self.seen(0, "xterm"))
+        self.assertNotIn(FULL_BLOCK, self.seen(80, "dumb"))
+
+
+class Signals(unittest.TestCase):
+    def test_reload(self):
+        with Server(JABIRUD, JABIRU, config="websocket { deflate = false }\n") as server:
+            server.config.write_text("websocket { deflate = true }\nreactors = 2\n", encoding="utf-8")
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_log(r"changed; in force now key=websocket\.deflate from=false to=true")
+            server.wait_for_log(r"changed; needs a restart key=reactors")
+            server.wait_for_log("configuration reloaded")
+            server.config.write_text("websocket { deflat = true }\n", encoding="utf-8")
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_log(r"not reloaded; the old one stays in force.*did you mean `deflate`")
+
+    def test_a_second_signal_does_not_kill(self):
+        server = Server(JABIRUD, JABIRU).start()
+        self.addCleanup(server.abandon)
+        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(signal.SIGINT)
+        self.assertEqual(server.process.wait(20), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
