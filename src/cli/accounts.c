@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/accounts.h"
 
+#include "base/privilege.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -43,6 +44,9 @@ int accounts_open(const char *data, bool create, struct accounts **out)
     }
     if (stat(data, &st) != 0)
         return cli_fail(CLI_IO, "%s: %s", data, strerror(errno));
+    /* What root would make there, the server could not open. */
+    if (jb__privilege_become_owner(data) != 0)
+        return cli_fail(CLI_IO, "cannot become the owner of %s: %s", data, strerror(errno));
     rc = accounts_store_open(data, out, message);
     if (rc == JB_ESTATE)
         return cli_fail(CLI_IO, "%s, but no server answers on its control socket", message);

@@ -11,6 +11,7 @@
 #include "server/metrics.h"
 #include "server/profile.h"
 #include "server/router.h"
+#include "server/sandbox_probe.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/user.h"
@@ -356,6 +357,7 @@ static const struct control_command commands[] = {
     { "reload", on_reload },
 #ifdef JABIRU_TEST_HOOKS
     { "inject", control_inject },
+    { "sandbox-probe", sandbox_probe },
 #endif
     { 0 },
 };

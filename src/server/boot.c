@@ -10,10 +10,13 @@
 #include "server/claim.h"
 #include "server/conn.h"
 #include "server/control.h"
+#include "server/identity.h"
 #include "server/module.h"
 #include "server/profile.h"
+#include "server/sandbox.h"
 #include "server/server.h"
 #include "server/session_sm.h"
+#include "server/supervisor.h"
 #include "server/user.h"
 #include "server/welcome.h"
 
@@ -35,6 +38,8 @@ struct boot {
     struct boot_options options;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
     uv_timer_t deadline;    /* of the shutdown */
+    struct supervisor supervisor;
+    int log_fd;
     bool stopping;
     bool reactors_told;
     bool running; /* the reactors' threads were started */
@@ -61,7 +66,7 @@ static int say(const char *what, const char *why)
     return JB_EIO;
 }
 
-static int open_log(const struct config *config)
+static int open_log(const struct config *config, int *out)
 {
     int fd = STDERR_FILENO;
 
@@ -71,12 +76,14 @@ static int open_log(const struct config *config)
             return say("cannot open the log file", strerror(errno));
     }
     jb_log_config(config->log.level, config->log.format, fd);
+    *out = fd;
     return 0;
 }
 
-static int make_folder(const char *path)
+static int make_folder(const char *path, bool *fresh)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    *fresh = mkdir(path, 0700) == 0;
+    if (*fresh || errno == EEXIST)
         return 0;
     jb_log(JB_LOG_ERROR, "cannot make the data folder", JB_FZ("folder", path),
            JB_FZ("why", strerror(errno)));
@@ -283,6 +290,14 @@ static void on_adopt(struct reactor *r, struct mail *mail)
     jb_free(alloc, a);
 }
 
+/* The one thing about a file that cannot be read which looks right to whoever checks it. */
+static void hint_at_sandbox(const char *why)
+{
+    if (sandbox_restricts_files() && strstr(why, strerror(EACCES)))
+        jb_log(JB_LOG_WARN, "the sandbox lets a reload read only in folders that the configuration "
+                            "named when the server started; others need a restart");
+}
+
 int boot_reload(struct server *server,
                 void (*report)(void *ctx, const struct config_change *change), void *ctx,
                 struct config_error *error)
@@ -293,8 +308,10 @@ int boot_reload(struct server *server,
     const struct config *config;
     int rc = config_load(o->config_file, &o->overrides, &known, &config, error);
 
-    if (rc != 0)
+    if (rc != 0) {
+        hint_at_sandbox(error->text);
         return rc;
+    }
     struct conf *conf = conf_new(config);
     rc = make_tls(conf);
     if (rc != 0) {
@@ -303,7 +320,7 @@ int boot_reload(struct server *server,
         return rc;
     }
     config_diff(first->conf->config, config, report, ctx);
-    jb_log_config(config->log.level, config->log.format, STDERR_FILENO);
+    jb_log_config(config->log.level, config->log.format, server->boot->log_fd);
     for (unsigned i = 0; i < server->reactor_count; i++) {
         struct adoption *a = jb_alloc(alloc, sizeof *a);
         *a = (struct adoption){ .mail.deliver = on_adopt, .conf = conf_ref(conf) };
@@ -383,6 +400,7 @@ void boot_all_gone(struct server *s)
         return;
     b->reactors_told = true;
     uv_close((uv_handle_t *)&b->deadline, NULL);
+    supervisor_stop(&b->supervisor);
     control_close(s->control, on_control_closed, s);
 }
 
@@ -408,6 +426,7 @@ void boot_stop(struct server *s, const char *reason)
         return;
     b->stopping = true;
     jb_log(JB_LOG_INFO, "stopping", JB_FZ("reason", reason));
+    supervisor_tell(&b->supervisor, "STOPPING=1");
     boot_stop_accepting(s);
     say_farewell(s, false);
     uv_timer_start(&b->deadline, on_deadline,
@@ -424,12 +443,16 @@ static void on_signal(uv_signal_t *handle, int number)
 
     if (number != SIGHUP) {
         boot_stop(s, number == SIGTERM ? "SIGTERM" : "SIGINT");
-    } else if (boot_reload(s, log_change, NULL, &error) == 0) {
+        return;
+    }
+    supervisor_reloading(&s->boot->supervisor);
+    if (boot_reload(s, log_change, NULL, &error) == 0) {
         jb_log(JB_LOG_INFO, "configuration reloaded");
     } else {
         jb_log(JB_LOG_ERROR, "configuration not reloaded; the old one stays in force",
                JB_FZ("why", error.text));
     }
+    supervisor_tell(&s->boot->supervisor, "READY=1");
 }
 
 /* ---- the whole ---- */
@@ -460,6 +483,7 @@ static void start_first(struct server *s)
     }
     uv_timer_init(loop, &b->deadline);
     b->deadline.data = s;
+    supervisor_start(&b->supervisor);
     for (size_t i = 0; i < s->listener_count; i++)
         listener_start(&s->listeners[i]);
 }
@@ -467,10 +491,15 @@ static void start_first(struct server *s)
 static int prepare(struct server *s, struct claim_token *token, bool *claimable)
 {
     const struct config *config = s->conf->config;
-    int rc = make_folder(config->data.p);
+    bool fresh;
+    int rc = make_folder(config->data.p, &fresh);
 
     if (rc == 0 && (rc = jb_digests_begin()) != 0)
         say("cannot set up OpenSSL", jb_strerror(rc));
+    if (rc == 0)
+        rc = open_listeners(s); /* while ports below 1024 can be had */
+    if (rc == 0)
+        rc = identity_settle(config, fresh);
     if (rc == 0)
         rc = open_store(s);
     if (rc == 0 && (rc = load_secret(s)) != 0)
@@ -485,7 +514,7 @@ static int prepare(struct server *s, struct claim_token *token, bool *claimable)
             say("cannot read the store", s->db->message);
     }
     if (rc == 0)
-        rc = open_listeners(s);
+        rc = sandbox_files(config);
     if (rc == 0)
         rc = open_front(s);
     return rc;
@@ -495,6 +524,10 @@ static int run(struct server *s, const struct claim_token *token, bool claimable
 {
     if (admin_open(s) != 0) {
         say("cannot open the control socket", strerror(errno));
+        return EXIT_REFUSED;
+    }
+    if (sandbox_calls(s->conf->config) != 0) {
+        control_close(s->control, NULL, NULL);
         return EXIT_REFUSED;
     }
     start_first(s);
@@ -508,6 +541,7 @@ static int run(struct server *s, const struct claim_token *token, bool claimable
         s->boot->options.inside(s->boot->options.inside_ctx, s);
     else
         welcome_print(s, claimable ? token->text : NULL);
+    supervisor_tell(&s->boot->supervisor, "READY=1");
     for (unsigned i = 0; i < s->reactor_count; i++)
         reactor_join(&s->reactors[i]);
     return s->boot->store_failed ? EXIT_STORE : 0;
@@ -583,12 +617,13 @@ int boot_run(const struct boot_options *options)
         fprintf(stderr, "jabirud: %s\n", error.text);
         return EXIT_REFUSED;
     }
-    if (open_log(config) != 0) {
+    if (open_log(config, &boot.log_fd) != 0) {
         config_unref(config);
         return EXIT_REFUSED;
     }
     hold_signals(SIG_BLOCK);
     (void)signal(SIGPIPE, SIG_IGN);
+    supervisor_open(&boot.supervisor, &server);
     raise_descriptor_limit();
     jb__random(&server.hash_key, sizeof server.hash_key);
     gate_init(&server.gate, &server.hash_key);
@@ -598,5 +633,6 @@ int boot_run(const struct boot_options *options)
     if (prepare(&server, &token, &claimable) == 0)
         status = run(&server, &token, claimable);
     take_down(&server);
+    supervisor_close(&boot.supervisor);
     return status;
 }

@@ -475,6 +475,7 @@ int config_load(const char *path, const struct config_overrides *overrides,
     b.doc = (struct config_doc){ .arena = &tree->arena, .modules = modules, .error = error };
     int rc = config_doc_read(&b.doc, path);
     if (rc == 0) {
+        tree->c.files = b.doc.files;
         tree->c.file = path ? jb__arena_str(&tree->arena, jb_strz(path)) : JB_STR_NONE;
         rc = build(&b);
     }

@@ -66,7 +66,11 @@ struct config_host {
 
 struct config {
     struct jb_str file; /* what was loaded; empty: defaults alone */
+    struct conf_list files; /* it and all that it includes */
     struct jb_str data; /* the data folder */
+    struct jb_str user; /* whom root becomes; empty: identity.c chooses */
+    bool sandbox;
+    bool debuggable;    /* core dumps and debuggers are allowed */
     uint32_t reactors;  /* 0: one per processor */
     enum config_storage storage;
     enum config_durability durability;

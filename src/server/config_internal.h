@@ -74,6 +74,7 @@ struct config_doc_section {
 struct config_doc {
     struct jb__arena *arena;
     const struct config_modules *modules;
+    struct conf_list files; /* the file and its includes */
     struct config_doc_section *sections; /* [0] is the top level */
     size_t section_count;
     struct config_given *given;

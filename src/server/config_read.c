@@ -522,6 +522,18 @@ static int parse_file(cfg_t *cfg, const struct file *file)
     return rc;
 }
 
+/* For whoever has to know which files a reload will read. */
+static void keep_files(void)
+{
+    struct config_doc *doc = reading->doc;
+    struct jb_str *items = jb__arena_alloc(doc->arena, reading->file_count * sizeof *items);
+
+    jb_assert(items);
+    for (size_t i = 0; i < reading->file_count; i++)
+        items[i] = jb_strz(reading->files[i].path);
+    doc->files = (struct conf_list){ items, reading->file_count };
+}
+
 static int parse_all(cfg_t *cfg, const char *path)
 {
     int rc = 0;
@@ -535,6 +547,7 @@ static int parse_all(cfg_t *cfg, const char *path)
         rc = parse_file(cfg, &reading->files[i]);
     for (size_t i = 0; i < reading->doc->section_count && rc == 0; i++)
         rc = check_empty(reading, i);
+    keep_files();
     return rc;
 }
 

@@ -40,12 +40,6 @@ int listener_open(struct listener *l, struct server *server, const struct config
         return rc;
     }
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    char message[JB__ADDR_TEXT_BYTES + 16];
-    snprintf(message, sizeof message, "listening on %s", text);
-    jb_log(JB_LOG_INFO, message, JB_F("listener", config->name),
-           JB_FZ("tls", l->tls == CONFIG_TLS_OWN       ? "own"
-                        : l->tls == CONFIG_TLS_OUTSIDE ? "outside"
-                                                       : "off"));
     return 0;
 }
 
@@ -171,6 +165,18 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void say_where(const struct listener *l)
+{
+    char text[JB__ADDR_TEXT_BYTES], message[JB__ADDR_TEXT_BYTES + 16];
+
+    jb__addr_text_port(&l->at, text);
+    snprintf(message, sizeof message, "listening on %s", text);
+    jb_log(JB_LOG_INFO, message, JB_F("listener", l->config->name),
+           JB_FZ("tls", l->tls == CONFIG_TLS_OWN       ? "own"
+                        : l->tls == CONFIG_TLS_OUTSIDE ? "outside"
+                                                       : "off"));
+}
+
 void listener_start(struct listener *l)
 {
     uv_loop_t *loop = &l->server->reactors[0].loop;
@@ -183,6 +189,7 @@ void listener_start(struct listener *l)
     jb_assert(rc == 0);
     l->poll.data = l->pause.data = l;
     l->handles = 2;
+    say_where(l);
 }
 
 void listener_stop(struct listener *l)

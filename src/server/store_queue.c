@@ -252,6 +252,8 @@ static void *work(void *arg)
     struct store_front *f = arg;
     struct store_unit *batch;
 
+    /* By the thread itself: for another's name the C library opens a file. */
+    pthread_setname_np(pthread_self(), "store");
     while ((batch = take(f)) != NULL)
         run_batch(f, batch);
     return NULL;
@@ -270,7 +272,6 @@ static int start_worker(struct store_front *f)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
         return JB_EAGAIN;
-    pthread_setname_np(f->worker, "store");
     return 0;
 }
 

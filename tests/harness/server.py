@@ -26,6 +26,8 @@ COMPLAINTS = ("ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer", "WAR
 START_S = 10
 STOP_S = 10
 COMMAND_S = 60
+DEBUGGABLE = "debuggable = true\n"
+WORKER = "nobody"  # whom a server becomes that root starts for a test
 
 # Taken over from the environment if set there, so that a run can be tuned without touching the tests.
 SANITIZER_DEFAULTS = {
@@ -83,18 +85,20 @@ class Lines:
 class Server:
     """One jabirud with a data folder that lives as long as this object."""
 
-    def __init__(self, bin, cli, config=None, args=(), env=None, data=None):
-        """`config`: the text of a configuration file; `env`: further environment variables (sanitizers)."""
+    def __init__(self, bin, cli, config=None, args=(), env=None, data=None, debuggable=True):
+        """`config`: the text of a configuration file; `env`: further environment variables (sanitizers);
+        `debuggable`: tests may look at the process's memory and descriptors."""
         self.bin = str(bin)
         self.cli = str(cli)
         self.args = list(args)
         self.env = {**SANITIZER_DEFAULTS, **os.environ, **(env or {})}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jabiru-test-"))
         self.data = pathlib.Path(data) if data else self.folder / "data"
-        self.config = None
-        if config is not None:
-            self.config = self.folder / "jabiru.conf"
-            self.config.write_text(config, encoding="utf-8")
+        if os.geteuid() == 0:
+            self.folder.chmod(0o711)  # the server gives up root, and has to reach its data
+        self.config = self.folder / "jabiru.conf"
+        head = (DEBUGGABLE if debuggable else "") + (f"user = {WORKER}\n" if os.geteuid() == 0 else "")
+        self.config.write_text(head + (config or ""), encoding="utf-8")
         self.host = "127.0.0.1"
         self.port = 0
         self.process = None
@@ -133,9 +137,8 @@ class Server:
     def start(self):
         if self.process is not None:
             raise ServerError("already started")
-        command = [self.bin, "--data", str(self.data), "--listen", f"{self.host}:{self.port}"]
-        if self.config:
-            command += ["--config", str(self.config)]
+        command = [self.bin, "--data", str(self.data), "--listen", f"{self.host}:{self.port}",
+                   "--config", str(self.config)]
         self.process = subprocess.Popen(
             command + self.args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, encoding="utf-8", errors="replace", env=self.env)
@@ -262,12 +265,43 @@ class Server:
         file.chmod(0o600)
         self.admin("user", "import", str(file))
 
-    # -- memory
+    # -- the process
+
+    def _as_owner(self, *command):
+        """Runs a command as the user that the server became: root in a container may not be allowed to look."""
+        status = os.stat(f"/proc/{self.pid}")
+        uid, gid = status.st_uid, status.st_gid
+        return subprocess.run(command, user=uid, group=gid, extra_groups=[], check=True, capture_output=True,
+                              text=True).stdout
+
+    def proc(self, name):
+        """The text of /proc/PID/NAME."""
+        path = f"/proc/{self.pid}/{name}"
+        try:
+            return pathlib.Path(path).read_text(encoding="utf-8")
+        except PermissionError:
+            return self._as_owner("cat", path)
+
+    def descriptors(self):
+        """What is open: the names in /proc/PID/fd."""
+        path = f"/proc/{self.pid}/fd"
+        try:
+            return os.listdir(path)
+        except PermissionError:
+            return self._as_owner("ls", path).split()
+
+    def reset_peak(self):
+        """From now on VmHWM counts anew."""
+        path = f"/proc/{self.pid}/clear_refs"
+        try:
+            pathlib.Path(path).write_text("5", encoding="ascii")
+        except PermissionError:
+            self._as_owner("sh", "-c", f"echo 5 >{path}")
 
     def memory(self):
         """{'Rss': bytes, 'Pss': bytes, ...} of the process, from the kernel's own sums."""
         sums = {}
-        for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        for line in self.proc("smaps_rollup").splitlines():
             name, _, rest = line.partition(":")
             if rest.endswith(" kB"):
                 sums[name] = int(rest.split()[0]) * 1024
@@ -280,6 +314,13 @@ class Server:
     @property
     def pss(self):
         return self.memory()["Pss"]
+
+
+def give_to_server(*paths):
+    """Files that only the server may read: root made them, and the server is not root."""
+    if os.geteuid() == 0:
+        for path in paths:
+            shutil.chown(path, WORKER)
 
 
 def eventually(condition, what, seconds=10, step=0.02):
