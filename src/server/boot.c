@@ -559,12 +559,16 @@ static void close_signals(struct server *s)
     uv_run(&s->reactors[0].loop, UV_RUN_DEFAULT);
 }
 
+/* Works off what is on its way between the reactors, and between them and the store: a message that
+ * waited for its user to be loaded is only now written. */
 static void drain_reactors(struct server *s)
 {
     bool found;
 
     do {
         found = false;
+        if (s->store)
+            store_front_settle(s->store);
         for (unsigned i = 0; i < s->reactor_count; i++)
             found = reactor_drain(&s->reactors[i]) || found;
     } while (found);
@@ -581,10 +585,10 @@ static void take_down(struct server *s)
 {
     for (unsigned i = 0; !s->boot->running && i < s->reactor_count; i++)
         close_unstarted(&s->reactors[i]);
-    if (s->store)
-        store_front_close(s->store);
     if (s->reactors)
         drain_reactors(s);
+    if (s->store)
+        store_front_close(s->store);
     if (s->boot->running)
         close_signals(s);
     for (unsigned i = 0; i < s->reactor_count; i++)

@@ -16,7 +16,9 @@ struct store_front {
 
     pthread_mutex_t mutex; /* guards all that follows */
     pthread_cond_t wake;   /* something waits, or closing */
+    pthread_cond_t idle;   /* nothing waits, and the worker has handed back what it had */
     struct store_unit *head, *tail;
+    bool working; /* on a batch that it has not handed back */
     bool closing;
     int dead; /* the code after which nothing is accepted any more; 0: alive.  The worker alone
                  sets it, and reads it without the mutex */
@@ -82,6 +84,9 @@ static struct store_unit *take(struct store_front *f)
     struct store_unit *last;
 
     pthread_mutex_lock(&f->mutex);
+    f->working = false;
+    if (!f->head)
+        pthread_cond_broadcast(&f->idle);
     while (!f->head && !f->closing)
         pthread_cond_wait(&f->wake, &f->mutex);
     struct store_unit *batch = last = f->head;
@@ -94,6 +99,7 @@ static struct store_unit *take(struct store_front *f)
             f->tail = NULL;
         last->next = NULL;
         f->stats.waiting -= n;
+        f->working = true;
     }
     pthread_mutex_unlock(&f->mutex);
     return batch;
@@ -287,15 +293,25 @@ int store_front_open(const struct store_front_options *options, struct store_fro
     f->options.limits = &f->limits;
     pthread_mutex_init(&f->mutex, NULL);
     pthread_cond_init(&f->wake, NULL);
+    pthread_cond_init(&f->idle, NULL);
     int rc = start_worker(f);
     if (rc == 0) {
         *out = f;
         return 0;
     }
+    pthread_cond_destroy(&f->idle);
     pthread_cond_destroy(&f->wake);
     pthread_mutex_destroy(&f->mutex);
     jb_free(options->alloc, f);
     return rc;
+}
+
+void store_front_settle(struct store_front *f)
+{
+    pthread_mutex_lock(&f->mutex);
+    while (f->head || f->working)
+        pthread_cond_wait(&f->idle, &f->mutex);
+    pthread_mutex_unlock(&f->mutex);
 }
 
 void store_front_close(struct store_front *f)
@@ -306,6 +322,7 @@ void store_front_close(struct store_front *f)
     pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->mutex);
     pthread_join(f->worker, NULL);
+    pthread_cond_destroy(&f->idle);
     pthread_cond_destroy(&f->wake);
     pthread_mutex_destroy(&f->mutex);
     jb_free(f->options.alloc, f);

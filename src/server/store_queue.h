@@ -110,6 +110,8 @@ struct store_front_stats {
 /* Starts the worker.  0, JB_ENOMEM, JB_EAGAIN (no thread). */
 JB_NODISCARD int store_front_open(const struct store_front_options *options,
                                   struct store_front **out);
+/* Waits until all units that were submitted have been handed back. */
+void store_front_settle(struct store_front *front);
 /* Refuses new units, runs all that wait, hands them back, ends the worker.  Ports must work until
  * this returns; units they still hold may be done() and freed later, but not after the allocator.
  */

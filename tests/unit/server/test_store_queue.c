@@ -501,6 +501,29 @@ static void *open_gate(void *unused)
     return NULL;
 }
 
+static void test_settle(void **state)
+{
+    struct stage *s = *state;
+    pthread_t opener;
+
+    store_front_settle(s->front); /* nothing to wait for */
+    hold(s);
+    for (int i = 0; i < 20; i++)
+        submit_put(s, "s");
+    assert_true(reactor_idle(&s->reactor));
+    assert_int_equal(pthread_create(&opener, NULL, open_gate, NULL), 0);
+    store_front_settle(s->front);
+    pthread_join(opener, NULL);
+    assert_false(reactor_idle(&s->reactor)); /* handed back, all of them: no turn of this waits */
+    for (int i = 0; i < 21; i++) {
+        assert_false(reactor_idle(&s->reactor));
+        reactor_turn(&s->reactor);
+    }
+    submit_put(s, "s"); /* and it goes on */
+    reactor_run(&s->reactor, 22);
+    assert_string_equal(told(), "0sssssssssssssssssssss");
+}
+
 static void test_stop_with_pending(void **state)
 {
     struct stage *s = *state;
@@ -739,6 +762,7 @@ int main(void)
         CASE(test_fatal),
         CASE(test_full),
         CASE(test_timeout),
+        CASE(test_settle),
         CASE(test_stop_with_pending),
         CASE(test_producers),
         CASE(test_producers_on_sqlite),
