@@ -117,7 +117,10 @@ build_options() {
     asan) say -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dtest_hooks=true ;;
     tsan) say -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dtest_hooks=true ;;
     fuzz) say -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dfuzz=true ;;
-    *) die "unknown build: $1 (release, debug, asan, tsan, fuzz)" ;;
+    # Any warning is an error: once as a release, once with all that test builds have.
+    strict-gcc) say -Doptimization=2 -Ddebug=false -Dwerror=true ;;
+    strict-clang) say -Doptimization=2 -Ddebug=false -Dwerror=true -Dtest_hooks=true ;;
+    *) die "unknown build: $1 (release, debug, asan, tsan, fuzz, strict-gcc, strict-clang)" ;;
     esac
 }
 
@@ -132,7 +135,10 @@ build() {
         again=--wipe
         [ -d "$build_folder/meson-private" ] || again=
     fi
-    [ "$1" != fuzz ] || export CC=clang-14
+    case $1 in
+    fuzz | *-clang) export CC=clang-14 ;;
+    *-gcc) export CC=gcc ;;
+    esac
     if [ ! -f "$build_folder/build.ninja" ] || [ -n "$again" ]; then
         # shellcheck disable=SC2086
         quietly "$root/build/log/$1-setup.log" \

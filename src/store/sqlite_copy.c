@@ -22,7 +22,8 @@ struct copying {
 
 static int say(struct sqlite *s, int rc, const char *what, const char *path)
 {
-    snprintf(s->db.message, sizeof(s->db.message), "%s %s: %s", what, path, strerror(errno));
+    /* A long path is cut, not the reason behind it. */
+    snprintf(s->db.message, sizeof(s->db.message), "%s %.400s: %s", what, path, strerror(errno));
     return rc;
 }
 

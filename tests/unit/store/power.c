@@ -236,15 +236,17 @@ static void apply_some(struct bytes *b, const struct file *f, enum power_cut cut
 
 static void save(const char *folder, const char *name, const struct bytes *b)
 {
-    char path[256];
+    char path[1024];
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int n = snprintf(path, sizeof path, "%s/%.*s", folder, NAME_BYTES, name);
+    assert(n > 0 && (size_t)n < sizeof path);
     FILE *out = fopen(path, "wb");
     assert(out);
     size_t put = b->n ? fwrite(b->p, 1, b->n, out) : 0;
     assert(put == b->n);
     int rc = fclose(out);
     assert(rc == 0);
+    (void)n;
     (void)put;
     (void)rc;
 }
