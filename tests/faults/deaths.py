@@ -42,15 +42,14 @@ async def kill_round(world, rate):
     return took, world.judge()
 
 
-async def kill_rounds(server, count, rounds, rate, before=None):
-    world = World(server, count)
-    await world.enter()
+async def kill_rounds(server, count, rounds, rate):
     took, figures = [], {}
-    for number in range(rounds):
-        seconds, figures = await kill_round(world, rate)
-        took.append(seconds)
-        print(f"# round {number + 1}: serving after {seconds:.2f} s, {figures}", flush=True)
-    await world.leave()
+    async with World(server, count) as world:
+        await world.enter()
+        for number in range(rounds):
+            seconds, figures = await kill_round(world, rate)
+            took.append(seconds)
+            print(f"# round {number + 1}: serving after {seconds:.2f} s, {figures}", flush=True)
     check(figures["failed"] > 0, "nobody's session was lost: was the server killed at all?")
     return took, figures
 
@@ -76,7 +75,7 @@ def test_kill(options):
     server = make_server(options, count)
     try:
         if options.long:
-            server._terminate()
+            server.terminate()
             fill_archive(server, 1000000)
             server.start()
         took, figures = asyncio.run(kill_rounds(server, count, rounds, rate))
@@ -89,24 +88,29 @@ def test_kill(options):
             f"({figures['again']} came again and were dropped); serving again in {max(took):.2f} s at most")
 
 
+async def restart_round(world, rate):
+    """Traffic, SIGTERM, start, everybody resumes; seconds that it took."""
+    before = [client.resumptions for client in world.clients]
+    world.start_traffic(rate)
+    await asyncio.sleep(0.5)
+    begun = time.monotonic()
+    await asyncio.to_thread(world.server.terminate)
+    await asyncio.to_thread(world.server.start)
+    await wait_resumed(world, before)
+    took = time.monotonic() - begun
+    await world.stop_traffic()
+    await world.settle(120)
+    return took
+
+
 async def restarts(server, count, rounds):
-    world = World(server, count)
-    await world.enter(300)
     took = []
-    for number in range(rounds):
-        before = [client.resumptions for client in world.clients]
-        world.start_traffic(count / 3)
-        await asyncio.sleep(0.5)
-        begun = time.monotonic()
-        await asyncio.to_thread(server._terminate)
-        await asyncio.to_thread(server.start)
-        await wait_resumed(world, before)
-        took.append(time.monotonic() - begun)
-        await world.stop_traffic()
-        await world.settle(120)
-        print(f"# restart {number + 1}: all resumed after {took[-1]:.2f} s", flush=True)
-    figures = world.judge()
-    await world.leave()
+    async with World(server, count) as world:
+        await world.enter(300)
+        for number in range(rounds):
+            took.append(await restart_round(world, count / 3))
+            print(f"# restart {number + 1}: all resumed after {took[-1]:.2f} s", flush=True)
+        figures = world.judge()
     check(figures["failed"] == 0, f"{figures['failed']} sessions were not resumed")
     return took, figures
 

@@ -8,7 +8,6 @@ with any of the errors in GIVEN_UP: that is what clients do when the server lets
 
 import itertools
 import pathlib
-import socket
 import ssl
 import sys
 import xml.etree.ElementTree as ET
@@ -16,7 +15,7 @@ import xml.etree.ElementTree as ET
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "adversarial"), str(HERE.parent / "wsconf")]
 
-from world import PASSWORD, control  # noqa: E402
+from world import PASSWORD  # noqa: E402
 from xmpp import Closed, Fail, Xmpp, message  # noqa: E402
 from wsclient import Eof, Timeout  # noqa: E402
 
@@ -168,11 +167,3 @@ def say_stream_management(run):
 def confirm(run, sent, answer):
     for token in sent[:int(answer.get("h"))]:
         run.confirmed.append((f"message {token}", lambda token=token: archived(run, token)))
-
-
-def admin_or_none(server, command, **args):
-    """None when the server does not answer, or says no."""
-    try:
-        return control(server, command, **args)
-    except (AssertionError, socket.timeout, ValueError):
-        return None

@@ -23,40 +23,14 @@ import tempfile
 
 import checker
 from registry import fault
-from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, admin_or_none, can_log_in
-from world import PASSWORD, RELAXED, Failed, check, users
-from server import Server, ServerError, eventually
+from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, can_log_in
+from server import ServerError
+from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, users
 
 AT_ONCE = 4  # servers; they mostly wait
 STORE_FAILED, REFUSED = 74, 1
 TLS = RELAXED + 'listener "test" {\n    tls = "own"\n}\n'
 Place = collections.namedtuple("Place", "script point k how")  # how: "", "+", or "=SIGNAL"
-
-
-class TestServer(Server):
-    """Keeps the status it ended with, and says no where Server raises."""
-
-    status = None
-
-    def start(self):
-        """Until its loop runs: before that, SIGTERM has its default effect."""
-        super().start()
-        eventually(lambda: self.ended() or admin_or_none(self, "inject"), "the control socket")
-        return self
-
-    def _finish_reading(self):
-        self.status = self.process.returncode
-        super()._finish_reading()
-
-    def add_user_or_not(self, jid, password):
-        try:
-            self.add_user(jid, password)
-            return True
-        except ServerError:
-            return False
-
-    def ended(self):
-        return self.process is None or self.process.poll() is not None
 
 
 class Run:
@@ -105,7 +79,7 @@ class Run:
 def make_template(options, config):
     server = TestServer(options.bin, options.cli, config=config).start()
     server.import_users((f"{user}@localhost", PASSWORD) for user in users(4))
-    server._terminate()
+    server.terminate()
     return server
 
 
@@ -120,7 +94,7 @@ def count_calls(options, template, name):
         for client in run.clients:
             client.close()
         after = {p: v["calls"] for p, v in admin_or_none(run.server, "inject").items()}
-        run.server._terminate()
+        run.server.terminate()
         check(run.server.status == 0, f"{name}: undisturbed, the server ended with {run.server.status}")
         return {point: after[point] - before[point] for point in after}
     finally:
@@ -189,7 +163,7 @@ def check_confirmed(run):
     run.server = run.make_server().start()
     for what, is_there in run.confirmed:
         check(is_there(), f"{what} was confirmed, and is gone")
-    run.server._terminate()
+    run.server.terminate()
     check(run.server.status == 0, f"afterwards it ended with {run.server.status}")
 
 

@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
 
 import checker  # noqa: E402
 from client import Client, wait_for  # noqa: E402
-from server import Server  # noqa: E402
+from server import Server, ServerError, eventually  # noqa: E402
 
 PASSWORD = "correct horse battery"
 
@@ -68,13 +68,51 @@ def control(server, command, **args):
     return answer["result"]
 
 
+def admin_or_none(server, command, **args):
+    """None when the server does not answer, or says no."""
+    try:
+        return control(server, command, **args)
+    except (AssertionError, OSError, ValueError):
+        return None
+
+
+class TestServer(Server):
+    """Keeps the status it ended with, and says no where Server raises."""
+
+    status = None
+
+    def start(self):
+        """Until its loop runs: before that, SIGTERM has its default effect."""
+        super().start()
+        eventually(lambda: self.ended() or admin_or_none(self, "stats") is not None, "the control socket")
+        return self
+
+    def _finish_reading(self):
+        self.status = self.process.returncode
+        super()._finish_reading()
+
+    def add_user_or_not(self, jid, password):
+        try:
+            self.add_user(jid, password)
+            return True
+        except ServerError:
+            return False
+
+    def terminate(self):
+        """As stop(), but the data folder stays."""
+        self._terminate()
+
+    def ended(self):
+        return self.process is None or self.process.poll() is not None
+
+
 def users(count):
     return [f"u{n}" for n in range(count)]
 
 
 def make_server(options, count, config=RELAXED, **more):
     """Started, with that many users."""
-    server = Server(options.bin, options.cli, config=config, **more).start()
+    server = TestServer(options.bin, options.cli, config=config, **more).start()
     try:
         server.import_users((f"{user}@localhost", PASSWORD) for user in users(count))
     except BaseException:
@@ -84,7 +122,7 @@ def make_server(options, count, config=RELAXED, **more):
 
 
 class World:
-    """All clients of a server. Made and used inside asyncio."""
+    """All clients of a server: `async with World(...) as world`, and they are gone afterwards."""
 
     def __init__(self, server, count, seed=None):
         self.server = server
@@ -93,6 +131,14 @@ class World:
         self.tasks = []
         self.traffic = None
         self.made = 0
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        if self.traffic:
+            await self.stop_traffic()
+        await self.leave()
 
     async def enter(self, seconds=60):
         """Everybody comes online; not all at once, which would be a test of something else."""
