@@ -21,6 +21,7 @@ import cases_auth  # noqa: F401
 import cases_http  # noqa: F401
 import cases_login  # noqa: F401
 import cases_route  # noqa: F401
+import cases_sm  # noqa: F401
 import cases_ws  # noqa: F401
 import cases_xml  # noqa: F401
 from registry import CASES

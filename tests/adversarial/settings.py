@@ -41,6 +41,7 @@ LIMITS = {
     "input_rate": 65536,
     "stanza_rate": 50,
     "resources": 10,
+    "sm_queue_stanzas": 1000,
 }
 
 # Rates are raised for all cases but those that test them: the driver is one machine and faster

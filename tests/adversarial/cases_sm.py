@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+"""F. Stream management: cases 59, 60 and 62 to 64. Case 61 needs a test build: tests/faults/deaths.py."""
+
+import threading
+import time
+
+import settings
+from cases_xml import is_message
+from registry import case
+from stats import distinguishable, sample
+from xmpp import (STANZA_ERRORS, STREAMS, Closed, Fail, Timeout, check, condition, message,
+                  next_id, ping_iq)
+
+SM = "urn:xmpp:sm:3"
+
+
+def tag(name):
+    return "{%s}%s" % (SM, name)
+
+
+def enable(client, **more):
+    """<enable/>; returns <enabled/>."""
+    extra = "".join(" %s='%s'" % pair for pair in more.items())
+    client.send("<enable xmlns='%s' resume='true'%s/>" % (SM, extra))
+    answer = client.wait_for(lambda e: e.tag in (tag("enabled"), tag("failed")))
+    check(answer.tag == tag("enabled"), "<enable%s/> was refused", extra)
+    return answer
+
+
+def resume(client, id, h=0):
+    """The answer to <resume/> on an authenticated stream."""
+    client.send("<resume xmlns='%s' previd='%s' h='%s'/>" % (SM, id, h))
+    return client.wait_for(lambda e: e.tag in (tag("resumed"), tag("failed")))
+
+
+def authenticated(rig, user):
+    return rig.connect().authenticate(user, settings.PASSWORD)
+
+
+def body(element):
+    return "".join(element.itertext()) if is_message(element) else None
+
+
+@case(59, "another account's session is as unknown as one that never was")
+def case_59_foreign_id(rig):
+    with rig.client("alice") as alice:
+        id = enable(alice).get("id")
+        ids = {id}
+        with authenticated(rig, "bob") as bob:
+            unknown = "x" * len(id)
+            foreign, never = resume(bob, id), resume(bob, unknown)
+            for answer in (foreign, never):
+                check(answer.tag == tag("failed") and condition(answer, STANZA_ERRORS) == "item-not-found",
+                      "a foreign id: %s", answer.tag)
+                check(answer.get("h") is None, "a foreign id tells a counter")
+            check(foreign.attrib == never.attrib and len(foreign) == len(never), "the answers differ")
+
+            def timed(id):
+                def once():
+                    begun = time.perf_counter()
+                    resume(bob, id)
+                    return time.perf_counter() - begun
+                return once
+            count = int(1000 * rig.options.scale)
+            apart = distinguishable(*sample((timed(id), timed(unknown)), count))
+            check(apart is None, "foreign and unknown ids differ in time: %s", apart)
+        alice.silent_until_ping()
+        for _ in range(20):
+            with rig.client("kim") as kim:
+                ids.add(enable(kim).get("id"))
+        check(len(ids) == 21 and min(map(len, ids)) >= 22, "128 bits do not fit into %s", min(ids, key=len))
+
+
+BAD_COUNTS = ("-1", "4294967296", "abc", "", " 1", "1.0", "99999999999999999999")
+
+
+def expect_count_refused(rig, how):
+    """A message waits unacknowledged; the bad counter ends the stream; the message is not lost."""
+    text = next_id("kept")
+    with rig.client("alice") as alice, rig.client("bob") as bob:
+        enable(bob)
+        bob.presence()
+        alice.send(message(rig.bare("bob"), text))
+        bob.wait_for(lambda e: body(e) == text)
+        bob.send(how)
+        end = bob.expect_stream_error("undefined-condition", "bad-format", "invalid-xml", "policy-violation")
+        errors = [e for e in end.elements if e.tag == "{%s}error" % STREAMS]
+        with rig.client("bob") as back:
+            back.presence()
+            back.wait_for(lambda e: body(e) == text)
+            back.silent_until_ping()
+        return errors[0]
+
+
+@case(60, "a counter that cannot be ends the stream, and loses nothing")
+def case_60_counts(rig):
+    for h in BAD_COUNTS:
+        expect_count_refused(rig, "<a xmlns='%s' h='%s'/>" % (SM, h))
+    expect_count_refused(rig, "<a xmlns='%s'/>" % SM)
+    error = expect_count_refused(rig, "<a xmlns='%s' h='1000'/>" % SM)
+    check(error.find(tag("handled-count-too-high")) is not None, "no handled-count-too-high")
+    with rig.client("alice") as alice, rig.client("bob") as bob:
+        enable(bob)
+        bob.presence()
+        for n in range(3):
+            alice.send(message(bob.jid, "one of three"))
+        for n in range(3):
+            bob.wait_for(is_message)
+        bob.send("<a xmlns='%s' h='2'/>" % SM)
+        bob.send("<a xmlns='%s' h='1'/>" % SM)  # an older answer takes nothing back
+        try:
+            bob.silent_until_ping()
+        except Closed as e:
+            check(e.clean, "a lower counter: dropped without a close")
+    for h in ("1000", *BAD_COUNTS):
+        bad_resumption(rig, h)
+
+
+def bad_resumption(rig, h):
+    """The session of the bad <resume/> must still be there for a good one."""
+    client = rig.client("alice")
+    id = enable(client).get("id")
+    client.close(reset=True)
+    with authenticated(rig, "alice") as thief:
+        thief.send("<resume xmlns='%s' previd='%s' h='%s'/>" % (SM, id, h))
+        thief.expect_stream_error("undefined-condition", "bad-format", "invalid-xml", "policy-violation")
+    with authenticated(rig, "alice") as back:
+        answer = resume(back, id)
+        check(answer.tag == tag("resumed"), "after h='%s' the session is gone", h)
+        back.silent_until_ping()
+
+
+@case(62, "of several resumptions one wins, and each stanza goes to one socket")
+def case_62_races(rig):
+    for _ in range(int(10 * rig.options.scale) or 1):
+        with rig.client("alice") as alice, rig.client("bob") as old:
+            id = enable(old).get("id")
+            old.presence()
+            clients = [authenticated(rig, "bob") for _ in range(4)]
+            answers = race(clients, id)
+            winners = [c for c, a in zip(clients, answers) if a is not None and alive(c)]
+            check(len(winners) == 1, "%d of 4 connections have the session", len(winners))
+            check(not alive(old), "the old connection goes on")
+            text = next_id("once")
+            alice.send(message("%s/%s" % (rig.bare("bob"), old.jid.split("/")[1]), text))
+            winners[0].wait_for(lambda e: body(e) == text)
+            for client in clients:
+                client.close()
+
+
+def race(clients, id):
+    """All resume at once; <resumed/> or None for each."""
+    answers = [None] * len(clients)
+    start = threading.Barrier(len(clients))
+
+    def run(n):
+        start.wait()
+        try:
+            answer = resume(clients[n], id)
+            answers[n] = answer if answer.tag == tag("resumed") else None
+        except (Closed, Timeout):
+            pass
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(clients))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    return answers
+
+
+def alive(client):
+    try:
+        client.silent_until_ping(1.0)
+        return True
+    except (Closed, Timeout, Fail):
+        return False
+
+
+@case(63, "a client that never acknowledges is bounded, and may come back",
+      config={"sm_queue_stanzas": 200}, counts=("sm_queue_stanzas",))
+def case_63_never_acks(rig):
+    with rig.client("alice") as alice, rig.client("bob") as bob:
+        id = enable(bob).get("id")
+        bob.presence()
+        for n in range(150):
+            alice.send(message(bob.jid, "number %d" % n, id="n%d" % n))
+        alice.silent_until_ping()
+        rss = rig.rss_kib()
+        sent = 150
+        while sent < 5000 and still_open(bob):
+            for _ in range(50):
+                alice.send(message(bob.jid, "number %d" % sent, id="n%d" % sent))
+                sent += 1
+            alice.silent_until_ping()
+        check(not still_open(bob), "5000 stanzas wait for an acknowledgement that never comes")
+        grown = rig.rss_kib() - rss
+        check(grown < 4096 * rig.options.rss_factor, "RSS grew by %d KiB", grown)
+        with authenticated(rig, "bob") as back:
+            answer = resume(back, id)
+            check(answer.tag == tag("resumed"), "it may not come back")
+            back.wait_for(lambda e: body(e) == "number 0")
+
+
+def still_open(client):
+    """Takes what has come, acknowledges nothing."""
+    try:
+        while True:
+            client.recv(0.05)
+    except Timeout:
+        return True
+    except Closed:
+        return False
+
+
+@case(64, "asking without end is charged like stanzas, and answered in few words")
+def case_64_requests(rig):
+    with rig.client("alice") as alice:
+        enabled = enable(alice, max=10 ** 9)
+        check(0 < int(enabled.get("max", "0")) <= 86400, "max is %s", enabled.get("max"))
+    with rig.variant({"stanza_rate": 50}) as slow, slow.client("alice") as alice:
+        enable(alice)
+        alice.send(ping_iq("first", slow.domain))
+        alice.wait_for(lambda e: e.get("id") == "first")
+        begun = time.monotonic()
+        count = 2000
+        for _ in range(count):
+            alice.send("<r xmlns='%s'/>" % SM)
+        alice.send(ping_iq("last", slow.domain))
+        answers = 0
+        while True:
+            element = alice.recv(120)
+            answers += element.tag == tag("a")
+            if element.get("id") == "last":
+                break
+        took = time.monotonic() - begun
+        check(answers < count / 2, "%d answers to %d requests", answers, count)
+        check(took > 10, "%d requests passed in %.1f s: they are not charged", count, took)
