@@ -222,6 +222,19 @@ static void test_fields_left_empty(void **state)
     end(s, &b);
 }
 
+static void test_address_is_prepared(void **state)
+{
+    struct stage *s = *state;
+    struct asked a, b;
+
+    assert_int_equal(ask(s, &a, FORM(FIELD("with", "juliet@capulet")), 0), JB_STANZA_OK);
+    assert_int_equal(ask(s, &b, FORM(FIELD("with", "JULIET@Capulet")), 0), JB_STANZA_OK);
+    assert_true(a.page.total > 0);
+    assert_int_equal(a.page.total, b.page.total);
+    store_unit_free(a.unit);
+    end(s, &b);
+}
+
 /* Names of entries, the first `n` twice over. */
 static void write_ids(struct stage *s, char *text, size_t bytes, uint32_t n)
 {
@@ -481,6 +494,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fields_left_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_address_is_prepared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_any_query, set_up, tear_down),
     };
