@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "harness"))
 from server import Server, ServerError  # noqa: E402  pylint: disable=wrong-import-position
 
+INVALID_FROM = "the 'from' is not the session's own"  # a resumed session with a new resource
 STORY_S = 400  # each step has a cap of its own
 
 
@@ -45,7 +46,11 @@ def tell(server, out):
     finally:
         watchdog.cancel()
         story.kill()
-    if plan != passed + failed or (status == 0) != (failed == 0):
+    wronged = [line for line in server.log() if INVALID_FROM in line]
+    if wronged:
+        failed += 1
+        print(f"not ok - the page said it was somebody else: {wronged[0]}")
+    if plan != passed + failed - bool(wronged) or (status == 0) != (failed == 0):
         failed += 1
         print(f"not ok - the story ended with status {status} after {passed} tests of {plan}")
     return passed, failed

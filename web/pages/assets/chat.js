@@ -4,7 +4,9 @@
 // Kept in sessionStorage, hence for this tab until it closes:
 //   jabiru.login   name and password right after the claim, so that a reload logs in again;
 //                  removed at logout and when the server refuses them
-//   jabiru.jid     whose tab this is: two tabs of one browser may be two users
+//   jabiru.jid     whose tab this is: two tabs of one browser may be two users. With the resource: Converse
+//                  resumes its session after a reload (XEP-0198), and must then be who it was
+//   jabiru.left    the page was left in order, so jabiru.jid is free; a copy of an open tab lacks it
 //   jabiru.second  the one-use link for a second user, until used or dismissed
 // "Stay logged in" is Converse's own: SCRAM keys (never the password) in the browser's database.
 import converse from '/chat/converse/converse.min.js';
@@ -18,6 +20,16 @@ function read_login() {
     } catch {
         return null;
     }
+}
+
+const bare = (jid) => jid.split('/')[0];
+
+// The address this tab had, or null. In a copy of a tab the resource is the other one's.
+function take_address() {
+    const jid = sessionStorage.getItem('jabiru.jid');
+    const left = sessionStorage.getItem('jabiru.left');
+    sessionStorage.removeItem('jabiru.left');
+    return jid && (left ? jid : bare(jid));
 }
 
 function show_second(link) {
@@ -75,8 +87,10 @@ function plugin(config, login) {
             if (login)
                 _converse.state.config.save({ trusted: login.stay !== false });
             api.listen.on('userSessionInitialized', () => keep_writing(_converse.storage.persistent));
+            const keep_address = () => sessionStorage.setItem('jabiru.jid', _converse.session.get('jid'));
+            api.listen.on('reconnected', keep_address);
             api.listen.on('connected', () => {
-                sessionStorage.setItem('jabiru.jid', _converse.session.get('bare_jid'));
+                keep_address();
                 open_contact(api);
             });
             api.listen.on('logout', () => {
@@ -167,9 +181,11 @@ async function start() {
     const config = await response.json();
 
     // Converse remembers one address for the whole browser; a reload is to bring back this tab's.
-    const mine = sessionStorage.getItem('jabiru.jid');
+    const mine = take_address();
     if (mine)
         localStorage.setItem('conversejs-session-jid', mine);
+    if (login && mine && bare(mine) === login.jid)
+        login.jid = mine;
     show_second(sessionStorage.getItem('jabiru.second'));
     check_second();
     converse.plugins.add('jabiru', plugin(config, login));
@@ -179,6 +195,8 @@ async function start() {
 
 second.addEventListener('click', () => setTimeout(watch_second, 1000));
 addEventListener('focus', check_second);
+addEventListener('pagehide', () => sessionStorage.setItem('jabiru.left', '1'));
+addEventListener('pageshow', (event) => event.persisted && sessionStorage.removeItem('jabiru.left'));
 document.getElementById('second-dismiss').addEventListener('click', () => show_second(null));
 start().catch((error) => {
     notice.textContent = `The chat could not start: ${error.message}. Load the page again to retry.`;
