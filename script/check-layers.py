@@ -14,7 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 LAYERS = {
-    "base": {"base"},
+    "base": {"base", "jabiru"},
     "core": {"base", "core"},
     "net": {"base", "net"},
     "store": {"base", "store"},

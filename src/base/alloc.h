@@ -5,15 +5,7 @@
 #ifndef JB_BASE_ALLOC_H
 #define JB_BASE_ALLOC_H
 
-#include <stddef.h>
-
-struct jb_allocator {
-    /* As realloc(3): p NULL allocates; returns NULL on failure.  n is never 0. */
-    void *(*resize)(void *ctx, void *p, size_t n);
-    /* As free(3). */
-    void (*release)(void *ctx, void *p);
-    void *ctx;
-};
+#include "jabiru/memory.h"
 
 extern const struct jb_allocator jb_allocator_libc;  /* realloc and free */
 extern const struct jb_allocator jb_allocator_abort; /* the same; prints and aborts on failure */

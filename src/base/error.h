@@ -2,35 +2,13 @@
 /* Return codes: 0 is success, a negative JB_E... says what went wrong.
  *
  * A code is for what the world did to us (memory, disk, a limit, a state the caller can ask about).
- * Our own mistakes are assertions (assert.h); a peer's mistakes are faults (core/fault.h). */
+ * Our own mistakes are assertions (assert.h); a peer's mistakes are faults (core/fault.h).  The
+ * codes are public: they stand among the client library's headers. */
 #ifndef JB_BASE_ERROR_H
 #define JB_BASE_ERROR_H
 
-/* X(name, value, words) */
-#define JB_ERRORS(X)                                 \
-    X(JB_ENOMEM, -1, "out of memory")                \
-    X(JB_EFULL, -2, "a configured limit is reached") \
-    X(JB_EINVAL, -3, "malformed input")              \
-    X(JB_ESTATE, -4, "not possible in this state")   \
-    X(JB_EAGAIN, -5, "would block; try again later") \
-    X(JB_ECLOSED, -6, "closed by the other side")    \
-    X(JB_EIO, -7, "input or output failed")          \
-    X(JB_ENOTFOUND, -8, "no such entry")             \
-    X(JB_EEXIST, -9, "exists already")               \
-    X(JB_EAUTH, -10, "not authorized")               \
-    X(JB_ENOTSUP, -11, "not supported")
+#include "jabiru/error.h"
 
-enum jb_error {
-    JB_OK = 0,
-#define JB_ERROR_ENUM(name, value, words) name = value,
-    JB_ERRORS(JB_ERROR_ENUM)
-#undef JB_ERROR_ENUM
-};
-
-/* The words for a code; never NULL. */
-const char *jb_strerror(int code);
-
-#define JB_NODISCARD    __attribute__((warn_unused_result))
 #define JB_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 #endif

@@ -222,13 +222,17 @@ struct jb__sasl_offered {
     uint32_t
         bindings; /* mask of 1u << enum jb__sasl_binding from urn:xmpp:sasl-cb:0; 0: not said */
     const uint8_t *nonce; /* JB__SASL_NONCE_BYTES fresh random bytes */
+    /* All that was advertised, as XEP-0474 section 5.1 joins it; must live as long as the exchange.
+     * Empty: a server's `h` attribute is not looked at. */
+    struct jb_str advertised;
 };
 
 struct jb__sasl_client {
     const struct jb__sasl_account *account;
     enum jb__sasl_mech mech; /* chosen: the attribute of <auth/> */
     struct jb_str out;       /* text to send after JB__SASL_CHALLENGE, living until the next call */
-    int error;               /* after FAILURE: JB_ENOTSUP no mechanism is acceptable, JB_EINVAL the
+    int error;               /* after FAILURE: JB_ENOTSUP no mechanism is acceptable (or the list of
+                                them was changed on its way), JB_EINVAL the
                                 server broke the protocol, JB_EAUTH it could not prove that it knows
                                 the password, JB_EFULL it asked for more (or less) than the limits
                                 allow, JB_ENOMEM */
@@ -243,6 +247,7 @@ struct jb__sasl_client {
     struct jb__buf text; /* behind `out` */
     uint32_t gs2_bytes;  /* the header's part of keep */
     uint32_t nonce_at, nonce_bytes; /* ours, then both, in keep */
+    struct jb_str advertised;       /* of the lists the server sent, as it was given */
     uint8_t server_signature[JB_DIGEST_BYTES];
 };
 

@@ -150,7 +150,27 @@ static bool take_salt(struct jb__sasl_hash *job, struct jb_str text)
     return true;
 }
 
-/* "r=...,s=...,i=..." and extensions, none of which we know or need. */
+/* XEP-0474: the server's hash of what it advertised; false when what arrived was something else.
+ * Who cannot forge the proof cannot leave the hash out either: it is part of the AuthMessage. */
+static bool is_as_advertised(const struct jb__sasl_client *c, struct jb_str extensions, int *rc)
+{
+    const enum jb_digest digest = jb__sasl_digest(c->mech);
+    const size_t n = jb_digest_bytes(digest);
+    uint8_t hash[JB_DIGEST_BYTES];
+    char text[JB__BASE64_BYTES(JB_DIGEST_BYTES)];
+    struct jb_str item, rest = extensions;
+
+    *rc = 0;
+    while (rest.n && !jb_str_starts(rest, JB_STR("h=")))
+        jb_str_cut(rest, ',', &item, &rest);
+    if (rest.n == 0 || c->advertised.n == 0)
+        return true;
+    jb_str_cut(jb_str_from(rest, 2), ',', &item, &rest);
+    *rc = jb__digest_hash(digest, c->advertised, hash);
+    return *rc == 0 && jb_str_eq(item, jb_str(text, jb__base64_encode(hash, n, text)));
+}
+
+/* "r=...,s=...,i=..." and extensions; of those we know the one above. */
 static enum jb__sasl_step server_first(struct jb__sasl_client *c, struct jb_str message)
 {
     const struct jb_limits *limits = c->account->limits;
@@ -171,11 +191,15 @@ static enum jb__sasl_step server_first(struct jb__sasl_client *c, struct jb_str 
     if (iterations < limits->scram_iterations_least || iterations > limits->scram_iterations_most ||
         iterations > JB_ITERATIONS_MOST)
         return jb__sasl_client_fail(c, JB_EFULL, "the server's iteration count is out of bounds");
+    int rc;
+    if (!is_as_advertised(c, rest, &rc))
+        return jb__sasl_client_fail(c, rc != 0 ? rc : JB_ENOTSUP,
+                                    "the list of mechanisms was changed on its way");
 
     c->nonce_bytes = (uint32_t)nonce.n;
     c->hash.digest = jb__sasl_digest(c->mech);
     c->hash.iterations = (uint32_t)iterations;
-    int rc = jb__buf_append(&c->keep, ",", 1);
+    rc = jb__buf_append(&c->keep, ",", 1);
     c->nonce_at = (uint32_t)(c->keep.n + 2);
     if (rc == 0)
         rc = jb__buf_append(&c->keep, message.p, message.n);
@@ -273,6 +297,7 @@ enum jb__sasl_step jb__sasl_client_begin(struct jb__sasl_client *c,
     c->mech = choose(c, offered);
     c->error = 0;
     c->why = "";
+    c->advertised = offered->advertised;
     if (c->mech == JB__SASL_MECH_COUNT)
         return jb__sasl_client_fail(c, JB_ENOTSUP, "the server offers no mechanism we accept");
     if (c->mech == JB__SASL_ANONYMOUS)

@@ -45,7 +45,7 @@ static void write_opt(struct jb_xml *x, const char *name, struct jb_str value)
 }
 
 /* Counting begins with what comes behind our <enabled/>, or our <enable/>. */
-static void begin_counting(struct jb_stream *s)
+void jb__sm_begin_counting(struct jb_stream *s)
 {
     uint32_t first = s->config->sm_first;
 
@@ -75,7 +75,7 @@ int jb_stream_sm_enabled(struct jb_stream *s, struct jb_str id, uint32_t max_s,
     }
     int rc = end_element(&t, s);
     if (rc == 0)
-        begin_counting(s);
+        jb__sm_begin_counting(s);
     return rc;
 }
 
@@ -261,6 +261,8 @@ bool jb__sm_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_s
         return on_enable(s, ev);
     if (s->ws.role == JB_ROLE_SERVER && jb_str_eqz(name, "resume"))
         return on_resume(s, arena, ev);
+    if (s->ws.role == JB_ROLE_CLIENT)
+        return jb__sm_client_on_element(s, arena, ev);
     return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_STANZA_TYPE,
                             "an element of stream management that has no place here");
 }

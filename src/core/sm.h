@@ -45,6 +45,10 @@ uint32_t jb_sm_handled_wire(const struct jb_sm *sm);
 /* Whether the other side may say that it has handled so much. */
 bool jb_sm_may_ack(const struct jb_sm_saved *saved, uint32_t h);
 
+/* The other side has handled so much of what is saved; take it from saved->out.  0; JB_EINVAL: it
+ * may not say so. */
+JB_NODISCARD int jb_sm_acknowledge(struct jb_sm_saved *saved, uint32_t h);
+
 /* Reads a counter as XML Schema's unsignedInt without sign and white space. */
 bool jb__sm_parse_u32(struct jb_str text, uint32_t *value);
 

@@ -4,13 +4,31 @@
 #include "base/assert.h"
 #include "core/stream_roles.h"
 
+static void init(struct jb_stream *s, enum jb_role role, const struct jb_stream_config *config,
+                 const struct jb_allocator *alloc)
+{
+    *s = (struct jb_stream){ .config = config };
+    jb_ws_init(&s->ws, role, alloc);
+    jb_sendq_init(&s->out, alloc);
+    jb_stream_set_config(s, config);
+}
+
 void jb_stream_init(struct jb_stream *s, const struct jb_stream_config *config,
                     const struct jb_allocator *alloc)
 {
-    *s = (struct jb_stream){ .config = config };
-    jb_ws_init(&s->ws, JB_ROLE_SERVER, alloc);
-    jb_sendq_init(&s->out, alloc);
-    jb_stream_set_config(s, config);
+    init(s, JB_ROLE_SERVER, config, alloc);
+}
+
+void jb_stream_init_client(struct jb_stream *s, const struct jb_stream_config *config,
+                           const struct jb_allocator *alloc)
+{
+    jb_assert(config->mask_key);
+    init(s, JB_ROLE_CLIENT, config, alloc);
+}
+
+static bool is_client(const struct jb_stream *s)
+{
+    return s->ws.role == JB_ROLE_CLIENT;
 }
 
 void jb_stream_deinit(struct jb_stream *s)
@@ -117,7 +135,7 @@ static bool is_white_space(struct jb_str text)
 static bool on_framing(struct jb_stream *s, struct jb_stream_event *ev)
 {
     if (jb_node_is(&ev->doc, 0, "open", JB_NS_FRAMING))
-        return jb__stream_on_open(s, ev);
+        return is_client(s) ? jb__stream_client_on_open(s, ev) : jb__stream_on_open(s, ev);
     if (!jb_node_is(&ev->doc, 0, "close", JB_NS_FRAMING))
         return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "neither open nor close");
     s->peer_closed = true;
@@ -157,7 +175,8 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
     }
     if (ev->doc.nodes[0].ns == JB_NS_FRAMING)
         return on_framing(s, ev);
-    return jb__stream_on_element(s, arena, ev);
+    return is_client(s) ? jb__stream_client_on_element(s, arena, ev)
+                        : jb__stream_on_element(s, arena, ev);
 }
 
 enum { PING_BYTES = 4 }; /* of our pings' payload: their number, big-endian */
@@ -419,14 +438,30 @@ void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const
 
 enum { CONTROL_MOST = JB_WS_HEAD_BYTES + 125 };
 
-/* A frame with a short payload; nothing when it does not fit. */
-static size_t put_control(enum jb_ws_opcode opcode, struct jb_str payload, char *out, size_t cap)
+/* A client masks each frame with a key of its own that nobody can foresee (RFC 6455 section 5.3);
+ * a server masks none: NULL. */
+static const uint8_t *new_mask(const struct jb_stream *s, uint8_t key[4])
 {
+    if (!is_client(s))
+        return NULL;
+    s->config->mask_key(key);
+    return key;
+}
+
+/* A frame with a short payload; nothing when it does not fit. */
+static size_t put_control(const struct jb_stream *s, enum jb_ws_opcode opcode,
+                          struct jb_str payload, char *out, size_t cap)
+{
+    uint8_t key[4];
+
     if (cap < CONTROL_MOST)
         return 0;
-    size_t n = jb_ws_write_head(out, opcode, false, payload.n, NULL);
+    const uint8_t *mask = new_mask(s, key);
+    size_t n = jb_ws_write_head(out, opcode, false, payload.n, mask);
     if (payload.n)
         memcpy(out + n, payload.p, payload.n);
+    if (mask)
+        jb_ws_mask(out + n, payload.n, mask, 0);
     return n + payload.n;
 }
 
@@ -440,7 +475,7 @@ static size_t put_close(struct jb_stream *s, char *out, size_t cap)
     payload[1] = (char)(s->ws_close_code & 0xff);
     if (words)
         memcpy(payload + 2, s->ws_close_words, words);
-    size_t n = put_control(JB_WS_CLOSE, jb_str(payload, words + 2), out, cap);
+    size_t n = put_control(s, JB_WS_CLOSE, jb_str(payload, words + 2), out, cap);
     if (n) {
         s->ws_close_sent = true;
         s->ws_close_queued = false;
@@ -456,7 +491,7 @@ static size_t put_due(struct jb_stream *s, char *out, size_t cap)
     size_t n = 0;
 
     if (s->pong_due && !s->ws_close_sent) {
-        n += put_control(JB_WS_PONG, jb_str(s->pong, s->pong_bytes), out, cap);
+        n += put_control(s, JB_WS_PONG, jb_str(s->pong, s->pong_bytes), out, cap);
         if (n) {
             s->pong_due = false;
             jb_free(s->out.alloc, s->pong);
@@ -467,7 +502,7 @@ static size_t put_due(struct jb_stream *s, char *out, size_t cap)
     if (s->ping_due && !s->ws_close_sent) {
         char number[PING_BYTES];
         write_number(s->pings, number);
-        size_t ping = put_control(JB_WS_PING, jb_str(number, PING_BYTES), out + n, cap - n);
+        size_t ping = put_control(s, JB_WS_PING, jb_str(number, PING_BYTES), out + n, cap - n);
         s->ping_due = ping == 0;
         if (ping)
             s->pinged = s->out.sent;
@@ -481,6 +516,7 @@ static size_t put_frame(struct jb_stream *s, const struct jb_sendq_item *item, c
     struct jb_str pieces[3];
     uint64_t bytes = jb_sendq_item_bytes(item);
     bool rsv1 = false;
+    uint8_t key[4];
 
     jb_sendq_item_pieces(item, pieces);
     if (s->deflate && bytes >= s->config->limits.deflate_threshold_bytes) {
@@ -494,12 +530,16 @@ static size_t put_frame(struct jb_stream *s, const struct jb_sendq_item *item, c
             rsv1 = true;
         }
     }
-    size_t n = jb_ws_write_head(out, JB_WS_TEXT, rsv1, bytes, NULL);
+    const uint8_t *mask = new_mask(s, key);
+    size_t n = jb_ws_write_head(out, JB_WS_TEXT, rsv1, bytes, mask);
+    char *payload = out + n;
     for (int i = 0; i < 3; i++) {
         if (pieces[i].n)
             memcpy(out + n, pieces[i].p, pieces[i].n);
         n += pieces[i].n;
     }
+    if (mask)
+        jb_ws_mask(payload, (size_t)bytes, mask, 0);
     return n;
 }
 
@@ -519,13 +559,17 @@ static size_t put_sm(struct jb_stream *s, char *out, size_t cap)
 {
     char buffer[JB__SM_DUE_BYTES];
     struct jb_str text;
+    uint8_t key[4];
     size_t n = 0;
 
     if (jb__sm_due_bytes(s) == 0 || jb__sm_due_bytes(s) > cap)
         return 0;
     while ((text = jb__sm_next_due(s, buffer)).n > 0) {
-        n += jb_ws_write_head(out + n, JB_WS_TEXT, false, text.n, NULL);
+        const uint8_t *mask = new_mask(s, key);
+        n += jb_ws_write_head(out + n, JB_WS_TEXT, false, text.n, mask);
         memcpy(out + n, text.p, text.n);
+        if (mask)
+            jb_ws_mask(out + n, text.n, mask, 0);
         n += text.n;
     }
     return n;

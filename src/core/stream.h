@@ -2,7 +2,8 @@
 /* One XMPP stream over one WebSocket connection (RFC 7395), without I/O.
  *
  * Bytes go in, events come out, bytes to be sent are rendered on demand.  stream.c is what both
- * ends of a stream have in common; stream_server.c says what a server may be told in which state.
+ * ends of a stream have in common; stream_server.c says what a server may be told in which state,
+ * stream_client.c what a client may be told.
  *
  *     jb_stream_feed(&s, bytes, n);
  *     while (jb_stream_next(&s, arena, &ev), ev.kind != JB_STREAM_EVENT_NONE)
@@ -44,6 +45,10 @@ enum jb_stream_event_kind {
     JB_STREAM_EVENT_SM_RESUME, /* wished (id, h): jb_stream_sm_resumed() or _failed() */
     JB_STREAM_EVENT_SM_ASK,    /* the other side asks; it is answered with the next rendering */
     JB_STREAM_EVENT_ACKED,     /* stanzas were acknowledged: jb_sendq_take_acked() */
+    /* The same at a client: */
+    JB_STREAM_EVENT_SM_ENABLED, /* (resume, id, max_s, location); counting has begun */
+    JB_STREAM_EVENT_SM_RESUMED, /* (h): jb_stream_sm_go_on() */
+    JB_STREAM_EVENT_SM_FAILED,  /* refused (condition; h when has_h) */
 };
 
 struct jb_stream_event {
@@ -70,6 +75,8 @@ struct jb_stream_config {
     struct jb_str fail_from;
     void (*fail_id)(char id[JB__RANDOM_ID_BYTES + 1]);
     uint32_t sm_first; /* where the counters of XEP-0198 begin: 0 but in tests */
+    /* A client's: makes the masking key of a frame, from a strong random source. */
+    void (*mask_key)(uint8_t key[4]);
 };
 
 struct jb_stream {
@@ -112,6 +119,10 @@ struct jb_ws_deflater {
 /* Both WebSocket sides are open; the stream is not. */
 void jb_stream_init(struct jb_stream *s, const struct jb_stream_config *config,
                     const struct jb_allocator *alloc);
+/* The same for the client's side; config->mask_key must be there.  The owner begins with
+ * jb_stream_open(), and again after jb_stream_authenticated(). */
+void jb_stream_init_client(struct jb_stream *s, const struct jb_stream_config *config,
+                           const struct jb_allocator *alloc);
 void jb_stream_deinit(struct jb_stream *s);
 /* A reload: takes effect with the next message. */
 void jb_stream_set_config(struct jb_stream *s, const struct jb_stream_config *config);
@@ -145,6 +156,9 @@ JB_NODISCARD int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza,
                                 const struct jb_wrap *wrap);
 /* Authentication succeeded: a restart is awaited, the larger limits hold. */
 void jb_stream_authenticated(struct jb_stream *s);
+/* A client that authenticated by SASL 2 (XEP-0388), right after jb_stream_authenticated(): there is
+ * no restart, the stream goes on. */
+void jb_stream_continued(struct jb_stream *s);
 /* A resource is bound: stanzas pass. */
 void jb_stream_bound(struct jb_stream *s);
 /* Asks the other side for a sign of life.  Without stream management its answer (event
@@ -166,6 +180,15 @@ JB_NODISCARD int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *s
                                       struct jb_str id);
 /* Ends the stream because SM_RESUME acknowledges more than the `sent` stanzas there were. */
 void jb_stream_sm_too_high(struct jb_stream *s, uint32_t h, uint32_t sent);
+/* The client's side (sm_client.c).  Asks to enable it; no stanza may be sent before the answer. */
+JB_NODISCARD int jb_stream_sm_enable(struct jb_stream *s, bool resume);
+/* Asks to go on as the stream that left `saved`, whose name was `id`. */
+JB_NODISCARD int jb_stream_sm_resume(struct jb_stream *s, const struct jb_sm_saved *saved,
+                                     struct jb_str id);
+/* After SM_RESUMED, jb_sm_acknowledge() and jb_sendq_take_acked(): goes on as that stream; what was
+ * not acknowledged is sent again.  It counts as bound. */
+void jb_stream_sm_go_on(struct jb_stream *s, struct jb_sm_saved *saved);
+
 /* All up to this number of `received` is handled: what the next <a/> says. */
 void jb_stream_sm_handled(struct jb_stream *s, uint32_t received);
 /* Says it with the next rendering, unasked. */

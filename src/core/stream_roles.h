@@ -5,10 +5,14 @@
 
 #include "core/stream.h"
 
-/* Each returns true when `ev` tells something. */
+/* Each returns true when `ev` tells something.  The server's side: */
 bool jb__stream_on_open(struct jb_stream *s, struct jb_stream_event *ev);
 bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
                            struct jb_stream_event *ev);
+/* The client's side: */
+bool jb__stream_client_on_open(struct jb_stream *s, struct jb_stream_event *ev);
+bool jb__stream_client_on_element(struct jb_stream *s, struct jb__arena *arena,
+                                  struct jb_stream_event *ev);
 /* Ends the stream with an error and tells it; always true. */
 bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_stream_error error,
                       const char *words);
@@ -34,6 +38,11 @@ JB_NODISCARD int jb__stream_text_send(struct jb__stream_text *t, struct jb_strea
 /* ---- stream management (sm.c) ---- */
 /* An element of its namespace. */
 bool jb__sm_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev);
+/* The same at a client: what only a server says. */
+bool jb__sm_client_on_element(struct jb_stream *s, struct jb__arena *arena,
+                              struct jb_stream_event *ev);
+/* Counting begins with what comes next. */
+void jb__sm_begin_counting(struct jb_stream *s);
 enum { JB__SM_DUE_BYTES = 64 };
 /* Room that <a/> and <r/> need when they are due; 0: none is. */
 size_t jb__sm_due_bytes(const struct jb_stream *s);

@@ -385,6 +385,10 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
     case JB_STREAM_EVENT_ACKED:
         session_sm_acked(c->session);
         break;
+    case JB_STREAM_EVENT_SM_ENABLED: /* told to clients only, as the next two are */
+    case JB_STREAM_EVENT_SM_RESUMED:
+    case JB_STREAM_EVENT_SM_FAILED:
+        break;
     case JB_STREAM_EVENT_CLOSE:
         on_close(c);
         break;
