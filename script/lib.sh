@@ -6,7 +6,7 @@
 # Debian's packages, by purpose. One list each, in one place.
 packages_build='build-essential pkg-config meson ninja-build python3
     libuv1-dev libssl-dev libsqlite3-dev libconfuse-dev libjansson-dev libunistring-dev libidn2-dev
-    libqrencode-dev libedit-dev zlib1g-dev libseccomp-dev libcmocka-dev libexpat1-dev'
+    libqrencode-dev libedit-dev zlib1g-dev libc-ares-dev libseccomp-dev libcmocka-dev libexpat1-dev'
 packages_node='nodejs npm'
 packages_fuzz='clang-14 libclang-rt-14-dev'
 packages_test='systemd chromium fonts-dejavu-core python3-nbxmpp python3-gi libjs-strophe'

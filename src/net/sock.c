@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -137,6 +138,45 @@ int jb__sock_adopt(struct jb__sock *s, int fd)
     s->fd = fd;
     s->handshaken = true;
     return 0;
+}
+
+/* -- Connecting ------------------------------------------------------------------------------- */
+
+int jb__sock_connect(struct jb__sock *s, const struct jb__addr *to)
+{
+    struct sockaddr_storage sa;
+    socklen_t n = jb__addr_to_sockaddr(to, &sa);
+    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    *s = JB__SOCK_NONE;
+    if (fd < 0)
+        return jb__sock_fail_errno(JB_EIO, "socket");
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    s->fd = fd;
+    s->handshaken = true;
+    if (connect(fd, (struct sockaddr *)&sa, n) == 0)
+        return 0;
+    if (errno == EINPROGRESS || errno == EINTR) {
+        s->want = JB__WANT_WRITE;
+        return JB_EAGAIN;
+    }
+    int rc = jb__sock_fail_errno(JB_EIO, "connect");
+    jb__sock_close(s);
+    return rc;
+}
+
+int jb__sock_connected(struct jb__sock *s)
+{
+    struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+    int error = 0;
+    socklen_t n = sizeof error;
+
+    if (poll(&p, 1, 0) == 0)
+        return JB_EAGAIN;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 && error == 0)
+        return 0;
+    errno = error ? error : errno;
+    return jb__sock_fail_errno(JB_EIO, "connect");
 }
 
 /* -- Reading and writing ---------------------------------------------------------------------- */

@@ -47,12 +47,23 @@ JB_NODISCARD int jb__listen_open(struct jb__addr *at, unsigned flags, int *fd);
 JB_NODISCARD int jb__sock_accept(int listener, struct jb__sock *s, struct jb__addr *peer);
 /* Takes over a descriptor that is connected already; makes it non-blocking and close-on-exec. */
 JB_NODISCARD int jb__sock_adopt(struct jb__sock *s, int fd);
+/* Begins to connect.  0: connected; JB_EAGAIN: wait until the socket can be written to, then ask
+ * jb__sock_connected(); JB_EIO. */
+JB_NODISCARD int jb__sock_connect(struct jb__sock *s, const struct jb__addr *to);
+/* 0: connected; JB_EAGAIN: not yet; JB_EIO: it failed. */
+JB_NODISCARD int jb__sock_connected(struct jb__sock *s);
 
 /* Makes a plain socket the server's side of TLS.  Nothing is sent before jb__sock_handshake().
  * Holds a reference to ctx.  0 or JB_ENOMEM (then it is still plain). */
 JB_NODISCARD int jb__sock_start_tls(struct jb__sock *s, struct jb__tls_ctx *ctx);
-/* Goes on with the handshake.  0: done; JB_EAGAIN (see want); JB_ECLOSED; JB_EIO: refused or broken
- * (jb__sock_why() right after says why).  On a plain socket: 0. */
+/* Makes a plain socket the client's side of TLS towards a server whose certificate is valid for one
+ * of `names` (RFC 9525; A-labels or IP addresses, at least one).  The first one is asked for (SNI).
+ * 0 or JB_ENOMEM. */
+JB_NODISCARD int jb__sock_start_tls_client(struct jb__sock *s, struct jb__tls_ctx *ctx,
+                                           const char *const *names, size_t count);
+/* Goes on with the handshake.  0: done; JB_EAGAIN (see want); JB_ECLOSED; JB_EAUTH: the certificate
+ * is not to be trusted (client); JB_EIO: refused or broken (jb__sock_why() right after says why).
+ * On a plain socket: 0. */
 JB_NODISCARD int jb__sock_handshake(struct jb__sock *s);
 
 /* Reads up to n bytes (n > 0).  > 0: as many; JB_EAGAIN; JB_ECLOSED: the peer ended its data in

@@ -7,6 +7,26 @@
 #include "net/tls.h"
 
 #include <openssl/ssl.h>
+#include <stdatomic.h>
+
+struct jb__tls_host {
+    char *name; /* lower case; a client's: NULL */
+    SSL_CTX *ctx;
+};
+
+struct jb__tls_ctx {
+    const struct jb_allocator *alloc;
+    atomic_size_t refs;
+    int64_t expires_s;
+    size_t count;
+    struct jb__tls_host hosts[]; /* the first is the default */
+};
+
+/* The suites that both roles speak. */
+extern const char jb__tls_ciphers_12[], jb__tls_ciphers_13[];
+
+/* Puts TLS on a plain socket; 0 or JB_ENOMEM.  Holds a reference to ctx. */
+JB_NODISCARD int jb__sock_put_tls(struct jb__sock *s, struct jb__tls_ctx *ctx);
 
 /* Keeps the words for jb__sock_why(); returns rc. */
 int jb__sock_fail(int rc, const char *why);

@@ -103,6 +103,9 @@ static int broken_ssl(struct jb__sock *s)
         return s->handshaken ? broken(s, JB_EIO, "cut off without TLS close_notify")
                              : broken(s, JB_ECLOSED, "closed during the TLS handshake");
     }
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL &&
+        ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        return broken(s, JB_EAUTH, X509_verify_cert_error_string(SSL_get_verify_result(s->ssl)));
     return broken(s, JB_EIO, reason ? reason : "TLS failed");
 }
 
@@ -132,7 +135,7 @@ static int result(struct jb__sock *s, int r)
 
 /* -- Operations ------------------------------------------------------------------------------- */
 
-int jb__sock_start_tls(struct jb__sock *s, struct jb__tls_ctx *ctx)
+int jb__sock_put_tls(struct jb__sock *s, struct jb__tls_ctx *ctx)
 {
     jb_assert(s->fd >= 0 && !s->ssl);
     BIO *bio = bio_new(s->fd);
@@ -145,10 +148,18 @@ int jb__sock_start_tls(struct jb__sock *s, struct jb__tls_ctx *ctx)
     }
     SSL_set_bio(ssl, bio, bio);
     SSL_set_app_data(ssl, jb__tls_ctx_ref(ctx));
-    SSL_set_accept_state(ssl);
     s->ssl = ssl;
     s->handshaken = false;
     return 0;
+}
+
+int jb__sock_start_tls(struct jb__sock *s, struct jb__tls_ctx *ctx)
+{
+    int rc = jb__sock_put_tls(s, ctx);
+
+    if (rc == 0)
+        SSL_set_accept_state(s->ssl);
+    return rc;
 }
 
 int jb__sock_handshake(struct jb__sock *s)
@@ -262,7 +273,11 @@ size_t jb__sock_binding_end_point(const struct jb__sock *s, uint8_t out[JB__BIND
     int digest_nid, key_nid;
     unsigned n = 0;
 
-    X509 *cert = s->ssl && s->handshaken ? SSL_get_certificate(s->ssl) : NULL;
+    /* The server's certificate, whichever side we are. */
+    X509 *cert = NULL;
+    if (s->ssl && s->handshaken)
+        cert =
+            SSL_is_server(s->ssl) ? SSL_get_certificate(s->ssl) : SSL_get0_peer_certificate(s->ssl);
     if (!cert || !OBJ_find_sigid_algs(X509_get_signature_nid(cert), &digest_nid, &key_nid) ||
         digest_nid == NID_undef)
         return 0;

@@ -8,23 +8,9 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509err.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
-
-struct tls_host {
-    char *name; /* lower case */
-    SSL_CTX *ctx;
-};
-
-struct jb__tls_ctx {
-    const struct jb_allocator *alloc;
-    atomic_size_t refs;
-    int64_t expires_s;
-    size_t count;
-    struct tls_host hosts[]; /* the first is the default */
-};
 
 SSL_CTX *jb__tls_ctx_default(struct jb__tls_ctx *ctx)
 {
@@ -35,10 +21,10 @@ SSL_CTX *jb__tls_ctx_default(struct jb__tls_ctx *ctx)
 
 /* Forward secrecy and authenticated encryption only; the order is the client's, who knows whether
  * it has AES in hardware. */
-static const char ciphers_12[] =
+const char jb__tls_ciphers_12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char ciphers_13[] =
+const char jb__tls_ciphers_13[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 /* An unknown name gets the default certificate: the client will see that it does not fit, which
@@ -104,7 +90,8 @@ static SSL_CTX *make_rules(struct jb__tls_ctx *owner)
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, owner);
     if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
-        !SSL_CTX_set_cipher_list(ctx, ciphers_12) || !SSL_CTX_set_ciphersuites(ctx, ciphers_13) ||
+        !SSL_CTX_set_cipher_list(ctx, jb__tls_ciphers_12) ||
+        !SSL_CTX_set_ciphersuites(ctx, jb__tls_ciphers_13) ||
         !SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") || !SSL_CTX_set_num_tickets(ctx, 1) ||
         !SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1)) {
         SSL_CTX_free(ctx);
@@ -190,7 +177,7 @@ static int load(struct jb__tls_ctx *ctx, const struct jb__tls_config *config, si
                 struct jb__tls_error *err)
 {
     const struct jb__tls_cert *cert = &config->certs[k];
-    struct tls_host *host = &ctx->hosts[k];
+    struct jb__tls_host *host = &ctx->hosts[k];
     const size_t n = strlen(cert->host) + 1;
 
     host->name = jb_alloc(ctx->alloc, n);
@@ -217,7 +204,7 @@ static int load(struct jb__tls_ctx *ctx, const struct jb__tls_config *config, si
 int jb__tls_ctx_new(const struct jb__tls_config *config, struct jb__tls_ctx **out,
                     struct jb__tls_error *err)
 {
-    jb_assert(config->count >= 1 && config->count < SIZE_MAX / sizeof(struct tls_host) / 2);
+    jb_assert(config->count >= 1 && config->count < SIZE_MAX / sizeof(struct jb__tls_host) / 2);
     struct jb__tls_ctx *ctx =
         jb_zalloc(config->alloc, sizeof *ctx + config->count * sizeof ctx->hosts[0]);
     int rc = ctx ? 0 : jb__tls_fail(err, JB_ENOMEM, config->certs[0].cert_file, "out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server's TLS context: a certificate for each host, and the rules for all.
+/* TLS contexts: the server's, with a certificate for each host, and a client's, with the
+ * authorities it trusts; and the rules for all.
  *
  * TLS 1.2 and 1.3, forward secrecy only, no renegotiation, no compression, no early data; session
  * tickets, so that a returning client takes one round trip.  A context is frozen once made; reload
@@ -41,6 +42,16 @@ JB_NODISCARD int jb__tls_ctx_new(const struct jb__tls_config *config, struct jb_
 /* References are counted atomically. */
 struct jb__tls_ctx *jb__tls_ctx_ref(struct jb__tls_ctx *ctx);
 void jb__tls_ctx_unref(struct jb__tls_ctx *ctx); /* NULL is allowed */
+
+/* A client's context: whose certificates it trusts. */
+struct jb__tls_trust {
+    const struct jb_allocator *alloc; /* lives as long as the context */
+    const char *ca_file; /* PEM; NULL, with ca_dir NULL too: the system's authorities */
+    const char *ca_dir;  /* a folder as `openssl rehash` makes it; NULL: none */
+};
+/* 0; JB_EINVAL: a file is unreadable or has no certificate in it (*err says); JB_ENOMEM. */
+JB_NODISCARD int jb__tls_ctx_new_client(const struct jb__tls_trust *trust, struct jb__tls_ctx **out,
+                                        struct jb__tls_error *err);
 
 /* When the earliest certificate ends, seconds since 1970 (for a warning in the log). */
 int64_t jb__tls_ctx_expires_s(const struct jb__tls_ctx *ctx);
