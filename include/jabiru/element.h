@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking at an XML element.  Elements are read-only and belong to the event they came with.
+ *
+ * Texts end with a NUL, are UTF-8, and have references such as &amp; replaced.  An element that is
+ * NULL has no name, no children and no text, so lookups can be chained without a check each. */
+#ifndef JABIRU_ELEMENT_H
+#define JABIRU_ELEMENT_H
+
+#include "jabiru/error.h"
+
+struct jb_element;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * The name of an element, without prefix.
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the name; "" for NULL
+ */
+JB_API const char *jb_element_name(const struct jb_element *e);
+
+/**
+ * The namespace of an element.
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the URI; "" when it is in none
+ */
+JB_API const char *jb_element_ns(const struct jb_element *e);
+
+/**
+ * The value of an attribute.
+ *
+ * `name` is as written, with its prefix: "id", "xml:lang".
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the value; NULL when there is no such attribute
+ */
+JB_API const char *jb_element_attr(const struct jb_element *e, const char *name);
+
+/**
+ * The character data of an element, without that of its children.
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the text; "" when there is none
+ */
+JB_API const char *jb_element_text(const struct jb_element *e);
+
+/**
+ * The first child of an element.
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the child; NULL when there is none
+ */
+JB_API const struct jb_element *jb_element_first(const struct jb_element *e);
+
+/**
+ * The next sibling of an element.
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the sibling; NULL after the last one
+ */
+JB_API const struct jb_element *jb_element_next(const struct jb_element *e);
+
+/**
+ * The first child with a name and a namespace.
+ *
+ * `name` NULL means any name; `ns` NULL means the namespace of the parent.
+ *
+ * Ownership:  lives as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the child; NULL when there is none
+ */
+JB_API const struct jb_element *jb_element_child(const struct jb_element *e, const char *name,
+                                                 const char *ns);
+
+/**
+ * Says whether an element has a name and a namespace.
+ *
+ * Threads:    the one that owns the client
+ * Returns:    1 or 0
+ */
+JB_API int jb_element_is(const struct jb_element *e, const char *name, const char *ns);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

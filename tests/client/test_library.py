@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The library as a file: what it exports, how large it is, and that it can be linked to."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ["BUILD"])
+TEXT_MOST = 256 * 1024
+
+
+def run(*command, **more):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
+
+
+class Library(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """The sanitizers' build is not what people get: a release of the library alone."""
+        cls.held = tempfile.TemporaryDirectory(prefix="jabiru-lib-")
+        cls.folder = pathlib.Path(cls.held.name)
+        cls.build, cls.prefix = cls.folder / "build", cls.folder / "installed"
+        run("meson", "setup", str(cls.build), str(ROOT), "--prefix", str(cls.prefix), "--libdir", "lib", "-Dtests=false",
+            "-Dbuildtype=release", "-Dlibrary_only=true")
+        run("nice", "ninja", "-C", str(cls.build), "install")
+        cls.library = cls.prefix / "lib" / "libjabiru.so"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.held.cleanup()
+
+    def declared(self):
+        text = "".join(path.read_text() for path in (ROOT / "include/jabiru").glob("*.h"))
+        return set(re.findall(r"JB_API[^;{]*?\b(jb_\w+)\(", text))
+
+    def test_it_exports_what_the_headers_have_and_no_more(self):
+        listed = re.findall(r"^\S+ (\w) (\S+?)@@(\S+)$", run("nm", "-D", "--defined-only", str(self.library)), re.M)
+        functions = {name: version for kind, name, version in listed if kind == "T"}
+        self.assertEqual(set(functions), self.declared())
+        self.assertEqual(set(functions.values()), {"JABIRU_0.1"})
+        others = [line for line in run("nm", "-D", "--defined-only", str(self.library)).splitlines()
+                  if "@@" not in line and " A " not in line]
+        self.assertEqual(others, [])
+
+    def test_its_names_have_a_prefix_in_the_archive_too(self):
+        names = re.findall(r"^\S+ [TDBRVW] (\S+)$",
+                           run("nm", "--defined-only", "--extern-only", str(self.prefix / "lib/libjabiru.a")), re.M)
+        self.assertTrue(names)
+        self.assertEqual([n for n in names if not n.startswith("jb_")], [])
+
+    def test_its_text_is_small(self):
+        text = int(run("size", str(self.library)).splitlines()[1].split()[0])
+        print(f"text of libjabiru.so: {text} bytes")
+        self.assertLessEqual(text, TEXT_MOST)
+
+    def test_it_is_found_by_pkg_config(self):
+        for compiler in ("gcc", "clang-14"):
+            for static in ([], ["--static"]):
+                if not shutil.which(compiler):
+                    continue
+                env = {**os.environ, "PKG_CONFIG_PATH": str(self.prefix / "lib/pkgconfig")}
+                flags = run("pkg-config", "--cflags", "--libs", *static, "libjabiru", env=env).split()
+                program = self.folder / "program"
+                # The archive alone, and all that it needs from elsewhere.
+                if static:
+                    flags = [str(self.prefix / "lib/libjabiru.a") if f == "-ljabiru" else f for f in flags]
+                run(compiler, "-std=c99", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-o", str(program),
+                    str(ROOT / "examples/echo_bot.c"), *flags)
+                done = subprocess.run([str(program)], env={**env, "LD_LIBRARY_PATH": str(self.prefix / "lib")}, check=False)
+                self.assertEqual(done.returncode, 2)  # it wants arguments
+
+    def test_nothing_of_it_writes_globals(self):
+        """No state outside of the objects: nothing writable but what the loader and OpenSSL's BIO method need."""
+        table = run("objdump", "-t", str(self.library))
+        names = re.findall(r"^\S+ .{7} \.(?:data|bss|tdata|tbss)\s+\S+\s+(\S+)$", table, re.M)
+        ours = {re.sub(r"\.\d+$", "", n) for n in names if not n.startswith((".", "__", "completed"))}
+        self.assertIn("bio_method", ours)
+        self.assertLessEqual(ours, {"bio_method", "once", "why"})  # `why` is one for each thread
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* The whole client against a server in the same thread: a day with one cut connection, for every
+ * allocation that may fail; and how much memory a client takes. */
+#include "test.h"
+
+#include "mini_server.h"
+
+#include "failing_alloc.h"
+
+#include <jabiru/jabiru.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum { TURNS = 2000 };
+
+/* What is to happen, in this order. */
+struct day {
+    struct mini *server;
+    struct jb_client *client;
+    struct failing_alloc *f;
+    bool online, resumed, gone, answered, acked, echoed, cut, acked_late;
+    enum jb_reason reason;
+    uint64_t asked, sent, sent_late;
+    unsigned offlines;
+};
+
+static void one_turn(struct day *d)
+{
+    const unsigned wants = jb_client_wants(d->client);
+    int timeout = jb_client_timeout_ms(d->client);
+    struct pollfd p[2] = {
+        { .fd = mini_fd(d->server), .events = POLLIN },
+        { .fd = jb_client_fd(d->client),
+          .events = (short)((wants & JB_WANT_READ ? POLLIN : 0) |
+                            (wants & JB_WANT_WRITE ? POLLOUT : 0)) },
+    };
+
+    assert_true(poll(p, 2, timeout < 0 || timeout > 50 ? 50 : timeout) >= 0);
+    mini_step(d->server);
+    int rc = jb_client_process(d->client);
+    assert_true(rc == 0 || (rc == JB_ENOMEM && d->f->failed));
+}
+
+static void on_event(struct day *d, const struct jb_event *ev)
+{
+    switch (jb_event_kind(ev)) {
+    case JB_EVENT_ONLINE:
+        d->online = true;
+        break;
+    case JB_EVENT_RESUMED:
+        d->resumed = true;
+        break;
+    case JB_EVENT_OFFLINE:
+        d->gone = d->cut;
+        d->offlines++;
+        d->reason = jb_event_reason(ev);
+        assert_true(d->reason != JB_REASON_MEMORY || d->f->failed);
+        break;
+    case JB_EVENT_ANSWER:
+        d->answered = jb_event_result(ev) == JB_RESULT_OK;
+        d->asked = d->answered ? d->asked : 0; /* ask again */
+        break;
+    case JB_EVENT_ACKED:
+        d->acked = d->acked || jb_event_number(ev) == d->sent;
+        d->acked_late = d->acked_late || jb_event_number(ev) == d->sent_late;
+        break;
+    case JB_EVENT_STANZA:
+        assert_string_equal(jb_element_text(jb_element_child(jb_event_element(ev), "body", NULL)),
+                            "a & b");
+        d->echoed = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* What the program does next; each call may fail for want of memory and is then tried again. */
+static void act(struct day *d)
+{
+    int rc = 0;
+
+    if (jb_client_is_online(d->client) && !d->asked)
+        rc = jb_client_request(d->client, "get", "localhost", "<ping xmlns='urn:xmpp:ping'/>",
+                               &d->asked);
+    else if (d->answered && !d->sent)
+        rc = jb_client_send_message(d->client, "echo@localhost", "<&>", &d->sent);
+    else if (d->acked && d->echoed && !d->cut)
+        d->cut = shutdown(jb_client_fd(d->client), SHUT_RDWR) == 0;
+    else if (d->gone && !d->sent_late)
+        rc = jb_client_send_message(d->client, "echo@localhost", "late", &d->sent_late);
+    assert_true(rc == 0 || rc == JB_ESTATE || (rc == JB_ENOMEM && d->f->failed));
+}
+
+static void run_day(struct day *d)
+{
+    const struct jb_event *ev;
+
+    for (int turn = 0; turn < TURNS && !d->acked_late; turn++) {
+        one_turn(d);
+        while ((ev = jb_client_next(d->client)) != NULL)
+            on_event(d, ev);
+        act(d);
+        if (d->f->all_after && d->offlines > 1)
+            return;
+    }
+}
+
+static int begin(struct day *d)
+{
+    char url[64];
+    int rc = jb_client_new(&d->client, &d->f->alloc);
+
+    if (rc != 0)
+        return rc;
+    snprintf(url, sizeof url, "ws://127.0.0.1:%u/", d->server->at.port);
+    jb_client_set(d->client, JB_SETTING_BACKOFF_LEAST_MS, 10);
+    jb_client_set(d->client, JB_SETTING_BACKOFF_MOST_MS, 10);
+    rc = jb_client_set_text(d->client, JB_OPTION_URL, url);
+    return rc != 0 ? rc : jb_client_connect(d->client, "romeo@localhost", "wherefore");
+}
+
+static void day_of_a_client(struct failing_alloc *f, void *ctx)
+{
+    static struct mini server;
+    struct day d = { .server = &server, .f = f };
+
+    mini_init(&server);
+    server.without_sm = ctx != NULL;
+    int rc = begin(&d);
+    if (rc == 0)
+        run_day(&d);
+    else
+        assert_true(rc == JB_ENOMEM && f->failed);
+    if (rc == 0 && !f->all_after) { /* one failure alone is overcome */
+        assert_true(d.online && d.answered && d.echoed && d.acked && d.cut && d.acked_late);
+        assert_true(f->failed || server.without_sm || d.resumed);
+        assert_true(f->failed || server.messages == 2);
+    }
+    jb_client_free(d.client);
+    mini_deinit(&server);
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    assert_true(failing_alloc_loop(day_of_a_client, NULL) > 50);
+}
+
+static void out_of_memory_without_stream_management(void **state)
+{
+    (void)state;
+    assert_true(failing_alloc_loop(day_of_a_client, "x") > 50);
+}
+
+/* ---- memory ---- */
+
+struct counter {
+    size_t now, most;
+};
+
+static void *count_resize(void *ctx, void *p, size_t n)
+{
+    struct counter *c = ctx;
+    size_t *head = p ? (size_t *)p - 2 : NULL;
+
+    c->now += n - (head ? head[0] : 0);
+    c->most = c->now > c->most ? c->now : c->most;
+    head = realloc(head, n + 2 * sizeof *head);
+    jb_assert(head);
+    head[0] = n;
+    return head + 2;
+}
+
+static void count_release(void *ctx, void *p)
+{
+    ((struct counter *)ctx)->now -= ((size_t *)p - 2)[0];
+    free((size_t *)p - 2);
+}
+
+static void an_idle_client_is_small(void **state)
+{
+    static struct mini server;
+    struct counter count = { 0 };
+    struct failing_alloc f = { .alloc = { count_resize, count_release, &count } };
+    struct day d = { .server = &server, .f = &f };
+
+    (void)state;
+    mini_init(&server);
+    assert_int_equal(begin(&d), 0);
+    while (!d.echoed || !d.acked) {
+        one_turn(&d);
+        for (const struct jb_event *ev; (ev = jb_client_next(d.client)) != NULL;)
+            on_event(&d, ev);
+        if (!d.acked || !d.echoed)
+            act(&d);
+    }
+    one_turn(&d);
+    assert_null(jb_client_next(d.client));
+    printf("# idle: %zu bytes, at most %zu\n", count.now, count.most);
+    assert_true(count.now <= 16 * 1024);
+    jb_client_free(d.client);
+    assert_int_equal(count.now, 0);
+    mini_deinit(&server);
+}
+
+/* ---- what is refused without a connection ---- */
+
+static void settings_have_ranges(void **state)
+{
+    struct jb_client *c;
+
+    (void)state;
+    assert_int_equal(jb_client_new(&c, NULL), 0);
+#define TRY(name, def, least, most, words)                                         \
+    assert_int_equal(jb_client_set(c, JB_SETTING_##name, least), 0);               \
+    assert_int_equal(jb_client_set(c, JB_SETTING_##name, most), 0);                \
+    assert_int_equal(jb_client_set(c, JB_SETTING_##name, (most) + 1u), JB_EINVAL); \
+    if ((least) > 0)                                                               \
+        assert_int_equal(jb_client_set(c, JB_SETTING_##name, (least)-1u), JB_EINVAL);
+    JB_SETTINGS(TRY)
+#undef TRY
+    assert_int_equal(jb_client_set(c, JB_SETTING_COUNT, 1), JB_EINVAL);
+    assert_int_equal(jb_client_set_text(c, JB_OPTION_COUNT, "x"), JB_EINVAL);
+    assert_int_equal(jb_client_set_text(c, JB_OPTION_URL, "https://localhost/"), JB_EINVAL);
+    assert_int_equal(jb_client_set_text(c, JB_OPTION_MECHANISM, "SCRAM"), JB_EINVAL);
+    assert_int_equal(jb_client_set_text(c, JB_OPTION_MECHANISM, "SCRAM-SHA-1"), 0);
+    assert_int_equal(jb_client_set_text(c, JB_OPTION_MECHANISM, NULL), 0);
+    jb_client_free(c);
+    jb_client_free(NULL);
+}
+
+static void addresses_are_looked_at(void **state)
+{
+    static const char *const bad[] = { "", "@", "a@", "@b", "a b@c", "a@b@c", "\xff@b" };
+    struct jb_client *c;
+
+    (void)state;
+    assert_int_equal(jb_client_new(&c, NULL), 0);
+    for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++)
+        assert_int_equal(jb_client_connect(c, bad[k], "x"), JB_EINVAL);
+    assert_int_equal(jb_client_connect(c, NULL, "x"), JB_EINVAL);
+    assert_int_equal(jb_client_connect(c, "romeo@localhost", NULL), JB_EINVAL);
+    assert_string_equal(jb_client_jid(c), "");
+    assert_int_equal(jb_client_send(c, "<message/>", NULL), JB_ESTATE);
+    assert_int_equal(jb_client_connect(c, "ROMEO@LocalHost/x", "x"), 0);
+    assert_string_equal(jb_client_jid(c), "romeo@localhost");
+    assert_int_equal(jb_client_connect(c, "romeo@localhost", "x"), JB_ESTATE);
+    jb_client_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(out_of_memory_without_stream_management),
+        cmocka_unit_test(an_idle_client_is_small),
+        cmocka_unit_test(settings_have_ranges),
+        cmocka_unit_test(addresses_are_looked_at),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
