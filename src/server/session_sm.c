@@ -187,8 +187,13 @@ void session_sm_acked(struct session *s)
         if (tag)
             (void)hooks_run_all(acked, (s, tag));
     }
-    if (s->conn && q->kept > 0 && q->kept < before)
-        session_sm_queued(s, true); /* what was sent since we asked last */
+    if (!s->conn || q->kept == 0)
+        return;
+    /* What was sent since we asked last. */
+    if (!s->sm)
+        conn_confirm_soon(s->conn);
+    else if (q->kept < before)
+        session_sm_queued(s, true);
 }
 
 static bool is_over(const struct session *s, const struct jb_sendq *q)

@@ -45,7 +45,8 @@ class Scene:
 
     @property
     def restarts(self):
-        return any(line.words == "the server restarts" for line in self.lines)
+        return any(line.words.startswith("the server restarts") or line.words.endswith(" messages stored")
+                   for line in self.lines)
 
     @property
     def names(self):
