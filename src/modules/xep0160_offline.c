@@ -16,6 +16,7 @@
 #include "modules/archive.h"
 #include "modules/contact.h"
 #include "modules/xep0160_held.h"
+#include "modules/xep0160_offline.h"
 #include "modules/xep0203_delay.h"
 #include "modules/xep0359_stanza_id.h"
 #include "server/reactor.h"
@@ -59,6 +60,11 @@ struct offline {
 static struct offline *offline_of(struct user *u)
 {
     return module_user_data(&xep0160_offline, u);
+}
+
+int64_t offline_cursor(struct user *u)
+{
+    return offline_of(u)->cursor;
 }
 
 /* ---- who takes messages ---- */

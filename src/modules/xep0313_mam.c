@@ -9,9 +9,8 @@
 #include "modules/archive.h"
 #include "modules/mam.h"
 #include "modules/modules.h"
+#include "modules/xep0160_offline.h"
 #include "server/reactor.h"
-
-static const struct jb_str messages_store = JB_STR_INIT("messages");
 
 enum { OPTION_KEEP_DAYS };
 /* As many entries go in one unit of the store, so that others wait but a moment. */
@@ -52,7 +51,7 @@ static int64_t since_us(const struct user *u, const struct host *host)
 static struct mam_archive archive_of(const struct iq *iq)
 {
     return (struct mam_archive){ .owner = jb_jid_str(iq->user->jid),
-                                 .store = messages_store,
+                                 .store = archive_store,
                                  .by = iq->user->jid,
                                  .flags_mask = ARCHIVE_KEPT,
                                  .flags = ARCHIVE_KEPT,
@@ -151,9 +150,12 @@ static void prune(struct user *u);
 static void on_pruned(struct store_unit *unit)
 {
     struct user *u = unit->ctx;
+    uint64_t most = 0;
 
+    for (const struct store_op *op = unit->ops; op; op = op->next)
+        most = op->totals.count > most ? op->totals.count : most;
     of_user(u)->pruning = false;
-    if (unit->rc == 0 && unit->ops->totals.count == PRUNE_ENTRIES && u->state == USER_READY)
+    if (unit->rc == 0 && most == PRUNE_ENTRIES && u->state == USER_READY)
         prune(u);
     store_unit_free(unit);
     user_unpin(u);
@@ -165,14 +167,18 @@ static void prune(struct user *u)
     struct mam_user *mu = of_user(u);
     const struct host *host = user_host(u);
     int64_t since = host ? since_us(u, host) : 0;
-    struct store_range old = { .end_us = since - 1,
-                               .flags_mask = ARCHIVE_OFFLINE,
-                               .limit = PRUNE_ENTRIES };
+    struct store_range fetched = { .end_us = since - 1,
+                                   .before_id = offline_cursor(u) + 1,
+                                   .limit = PRUNE_ENTRIES };
+    struct store_range others = { .end_us = since - 1,
+                                  .flags_mask = ARCHIVE_OFFLINE,
+                                  .limit = PRUNE_ENTRIES };
 
     if (mu->pruning || since <= 1 || u->anonymous || u->stale)
         return;
     struct store_unit *unit = user_store_unit(u, on_pruned, u);
-    (void)store_unit_log_prune(unit, jb_jid_str(u->jid), messages_store, &old);
+    (void)store_unit_log_prune(unit, jb_jid_str(u->jid), archive_store, &fetched);
+    (void)store_unit_log_prune(unit, jb_jid_str(u->jid), archive_store, &others);
     mu->pruned_ms = u->reactor->now_ms;
     if (store_unit_submit(unit) != 0) {
         store_unit_free(unit); /* the next session tries again */

@@ -455,6 +455,10 @@ class Stage:
             with contextlib.closing(sqlite3.connect(path)) as database, database:
                 database.execute("UPDATE log SET id = id - ?, stamp = stamp - ?", (us, us))
                 database.execute("UPDATE space SET last = max(last - ?, 0)", (us,))
+                cursors = "store = CAST('offline' AS BLOB) AND key = CAST('cursor' AS BLOB)"  # an id, 8 bytes
+                for row, at in database.execute(f"SELECT owner, bytes FROM kv WHERE {cursors}").fetchall():
+                    younger = (int.from_bytes(at, "big") - us).to_bytes(8, "big")
+                    database.execute(f"UPDATE kv SET bytes = ? WHERE owner = ? AND {cursors}", (younger, row))
         self.restarts(line, age)
 
     def has_stored(self, _line, name, count):
