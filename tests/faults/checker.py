@@ -23,7 +23,8 @@ The rules, each with its name in what judge() returns:
     all        what an archive has from others was delivered, or is said to be undelivered; and
                what was delivered is in the archive
     once       no archive has a message twice; no client shows one twice; what is delivered again
-               is told apart by nothing: same sender, same ids
+               is told apart by nothing: same sender, same ids (another stanza-id only when its
+               sender, too, sent it again: the first one may not have come as far as the disk)
     order      messages of one sender are shown, and archived, in the order in which they were sent
     count      an `h` is never lower than one before, nor higher than what was sent; what <failed/>
                and <resumed/> say covers every <a/> before, and nothing that it does not cover
@@ -63,6 +64,7 @@ class Outbox:
         self.findings = []
         self.acked = set()         # tokens that some h covered
         self.to = {}               # token -> recipient
+        self.times = collections.Counter()  # token -> how often it was sent
         self.uncovered = {}        # token -> number of the session whose h did not cover it
         self.session = 0
         self.queue = collections.deque()  # (number, token) sent and not covered
@@ -107,6 +109,7 @@ class Outbox:
         self.queue.append((self.sent, token))
         if token is not None:
             self.to[token] = to
+            self.times[token] += 1
             self.uncovered.pop(token, None)
 
     def resumed(self, h):
@@ -129,7 +132,9 @@ class Inbox:
     def __init__(self, user):
         self.user = user
         self.findings = []
-        self.received = {}                # token -> (from, origin-id, stanza-id)
+        self.received = {}                # token -> (from, origin-id)
+        self.stanza_ids = {}              # token -> the first stanza-id
+        self.renamed = {}                 # token -> another one
         self.shown = collections.Counter()
         self.highest = {}                 # sender -> number
 
@@ -137,9 +142,11 @@ class Inbox:
         self.findings.append(Finding(rule, f"{self.user}: {words}"))
 
     def receive(self, token, sender, origin, stanza):
-        first = self.received.setdefault(token, (sender, origin, stanza))
-        if first != (sender, origin, stanza):
-            self.complain("once", f"{token} came as {first} and again as {(sender, origin, stanza)}")
+        first = self.received.setdefault(token, (sender, origin))
+        if first != (sender, origin):
+            self.complain("once", f"{token} came as {first} and again as {(sender, origin)}")
+        if self.stanza_ids.setdefault(token, stanza) != stanza:
+            self.renamed[token] = stanza
 
     def show(self, token, sender):
         self.shown[token] += 1
@@ -203,6 +210,14 @@ def judge_all(inboxes, archive, undelivered):
             yield Finding("all", f"{token} was delivered to {user} and is not in the archive")
 
 
+def judge_renamed(outs, inboxes):
+    for user, inbox in inboxes.items():
+        for token, stanza in inbox.renamed.items():
+            out = outs.get(sender_of(token))
+            if out is None or out.times[token] < 2:
+                yield Finding("once", f"{token} came to {user} with the id {inbox.stanza_ids[token]}, then {stanza}")
+
+
 def judge_archive(archive):
     for user, tokens in archive.items():
         highest = {}
@@ -236,6 +251,7 @@ def judge(logs, archive, undelivered=None):
     findings += judge_kept(outs, archive)
     findings += judge_all(inboxes, archive, undelivered or {})
     findings += judge_archive(archive)
+    findings += judge_renamed(outs, inboxes)
     findings += judge_uncovered(outs, archive)
     return findings
 

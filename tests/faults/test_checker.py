@@ -70,6 +70,10 @@ class Good(unittest.TestCase):
     def test_delivered_again(self):
         self.assertEqual(broken(sent(1), came(1) + again(1), tokens(1)), set())
 
+    def test_sent_again_and_renamed(self):
+        a = sent(1) + [["resumed", 0], *sent(1), ["acked", 1]]
+        self.assertEqual(broken(a, came(1) + again(1, stanza="x"), tokens(1)), set())
+
     def test_undelivered(self):
         a = sent(1) + [["acked", 1]]
         self.assertEqual(broken(a, [], tokens(1), undelivered={B: tokens(1)}), set())
