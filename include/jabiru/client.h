@@ -40,6 +40,8 @@ struct jb_client;
     X(STANZA_BYTES, 262144, 10000, 67108864, "bytes of a stanza, either way")            \
     X(ITERATIONS_LEAST, 4096, 1, 10000000, "fewer password hash iterations are refused") \
     X(ITERATIONS_MOST, 100000, 4096, 10000000, "more of them are refused")               \
+    X(DISCOVERY_PORT, 443, 1, 65535,                                                     \
+      "of the domain's web server, which says where the endpoint is")                    \
     X(PRESENCE, 1, 0, 1, "1: initial presence is sent when online")                      \
     X(ROSTER, 0, 0, 1, "1: the contact list is asked for when online")                   \
     X(RESUME, 1, 0, 1, "1: stream management is used (XEP-0198)")                        \

@@ -26,6 +26,7 @@ static void mask_key(uint8_t key[4])
 /* A server may say more before authentication than a client may: all its features. */
 static void set_limits(struct jb_client *c)
 {
+    enum { DOCUMENT_BYTES = 64 * 1024 }; /* of a host-meta */
     enum { FEATURES_BYTES = 64 * 1024, FEATURES_ELEMENTS = 512, FEATURES_DEPTH = 12 };
     struct jb_limits *l = &c->stream_config.limits;
 
@@ -33,6 +34,7 @@ static void set_limits(struct jb_client *c)
     l->preauth_stanza_bytes = FEATURES_BYTES;
     l->preauth_elements = FEATURES_ELEMENTS;
     l->preauth_depth = FEATURES_DEPTH;
+    l->http_body_bytes = DOCUMENT_BYTES;
     l->stanza_bytes = jb__setting(c, JB_SETTING_STANZA_BYTES);
     l->scram_iterations_least = jb__setting(c, JB_SETTING_ITERATIONS_LEAST);
     l->scram_iterations_most = jb__setting(c, JB_SETTING_ITERATIONS_MOST);

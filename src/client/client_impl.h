@@ -2,7 +2,8 @@
 /* What the files of the client share among themselves.
  *
  *     client.c      making, settings, connect and disconnect, what to wait for
- *     link.c        one attempt: discovery, dialling, the upgrade, bytes in and out
+ *     link.c        one attempt: dialling, the upgrade, bytes in and out, its end
+ *     discover.c    where a domain's endpoint is; host_meta_read.c reads the documents
  *     login.c       from the server's first features to a bound resource
  *     session.c     the stream's events, one after the other, and what the program hears of them
  *     inbound.c     stanzas: which are to be trusted, which the library answers itself
@@ -26,6 +27,7 @@ enum jb__phase {
     JB__PHASE_IDLE,      /* nothing will happen by itself */
     JB__PHASE_WAITING,   /* for the time of the next attempt */
     JB__PHASE_DIALLING,  /* name, connection, TLS */
+    JB__PHASE_ASKING,    /* the domain's web server where the endpoint is */
     JB__PHASE_UPGRADING, /* the WebSocket's handshake */
     JB__PHASE_LOGIN,     /* the stream is there, no resource yet */
     JB__PHASE_ONLINE,
@@ -80,6 +82,7 @@ enum jb__outgoing_state {
 };
 
 struct jb__login;
+struct jb__discovery;
 
 struct jb_client {
     struct jb_allocator memory;
@@ -99,9 +102,13 @@ struct jb_client {
     uint64_t deadline_ms; /* of the phase; WAITING: the next attempt.  UINT64_MAX: none */
     uint32_t attempts;    /* in a row that failed */
     struct jb__url url;
-    char name[JB__URL_HOST_BYTES + 1]; /* that the certificate is for, wherever we are sent */
-    char *redirect;                    /* where the server sends us next; NULL: nowhere */
-    uint32_t redirects;                /* in a row */
+    char name[JB__URL_HOST_BYTES + 1];       /* that the certificate is for, wherever we are sent */
+    bool is_discovered;                      /* then the account's domain will do as well */
+    struct jb__addr addrs[JB__RESOLVE_MOST]; /* of the endpoint, if discovery said so */
+    uint8_t addr_count;
+    struct jb__discovery *discovery; /* while it is under way */
+    char *redirect;                  /* where the server sends us next; NULL: nowhere */
+    uint32_t redirects;              /* in a row */
     struct jb__tls_ctx *tls; /* made when first needed; NULL again when what it trusts is changed */
     struct jb__dial dial;
     struct jb__sock sock;
@@ -162,6 +169,8 @@ char *jb__client_copy(struct jb_client *c, struct jb_str text);
 
 /* Begins an attempt, whatever was before; failures are told as OFFLINE. */
 void jb__link_begin(struct jb_client *c, uint64_t now_ms);
+/* Turns to c->url. */
+void jb__link_dial(struct jb_client *c, uint64_t now_ms);
 /* Does what can be done without waiting. */
 void jb__link_advance(struct jb_client *c, uint64_t now_ms);
 /* Writes what is queued, as much as the socket takes. */
@@ -179,6 +188,19 @@ void jb__link_say_why(struct jb_client *c, enum jb_reason reason, struct jb_str 
 void jb__link_on_redirect(struct jb_client *c, struct jb_str uri);
 /* What goes with the connection; nothing is told. */
 void jb__link_end(struct jb_client *c);
+
+/* -- discover.c ------------------------------------------------------------------------------- */
+
+/* No URL was set: begins to ask the account's domain. */
+void jb__discover_begin(struct jb_client *c, uint64_t now_ms);
+/* The web server is connected, and its certificate is for the domain. */
+void jb__discover_connected(struct jb_client *c);
+/* What it said is in c->in; or it has closed the connection, and no more will come. */
+void jb__discover_on_input(struct jb_client *c, uint64_t now_ms);
+void jb__discover_on_end(struct jb_client *c, uint64_t now_ms);
+/* It cannot be asked this way: the next, or no more. */
+void jb__discover_on_failure(struct jb_client *c, uint64_t now_ms, int rc, const char *words);
+void jb__discover_end(struct jb_client *c); /* allowed twice */
 
 /* -- login.c ---------------------------------------------------------------------------------- */
 

@@ -95,6 +95,7 @@ static void end_stream(struct jb_client *c)
 void jb__link_end(struct jb_client *c)
 {
     jb__login_end(c);
+    jb__discover_end(c);
     jb__dial_end(&c->dial);
     jb__sock_close(&c->sock);
     if (c->stream_is_live)
@@ -171,11 +172,13 @@ static int make_tls(struct jb_client *c)
     return rc;
 }
 
-static void dial(struct jb_client *c, uint64_t now_ms)
+void jb__link_dial(struct jb_client *c, uint64_t now_ms)
 {
     struct jb__dial_target target = { .host = c->url.host,
                                       .port = c->url.port,
-                                      .names = { c->name } };
+                                      .addrs = c->addrs,
+                                      .addr_count = c->addr_count,
+                                      .names = { c->name, c->is_discovered ? c->domain : NULL } };
 
     if (c->url.tls && make_tls(c) != 0)
         return;
@@ -201,35 +204,42 @@ void jb__link_on_redirect(struct jb_client *c, struct jb_str uri)
     c->redirect = jb__client_copy(c, uri); /* without memory: just closed */
 }
 
-/* Where the next attempt goes. */
-static void choose_url(struct jb_client *c)
+/* Goes where we were sent, or where the program said. */
+static void go_to(struct jb_client *c, const char *text, uint64_t now_ms)
 {
-    const char *text = c->redirect ? c->redirect : c->options[JB_OPTION_URL];
     int rc = jb__url_parse(jb_strz(text), &c->url);
 
     jb_assert(rc == 0); /* it was looked at when it came */
-    c->redirects = c->redirect ? c->redirects + 1 : 0;
-    if (!c->redirect)
+    c->addr_count = 0;
+    if (!c->redirect) {
         memcpy(c->name, c->url.host, sizeof c->name);
+        c->is_discovered = false;
+    }
+    c->redirects = c->redirect ? c->redirects + 1 : 0;
     forget_redirect(c);
+    jb__link_dial(c, now_ms);
 }
 
 void jb__link_begin(struct jb_client *c, uint64_t now_ms)
 {
     c->reason = JB_REASON_NONE;
     c->deadline_ms = now_ms + jb__setting(c, JB_SETTING_CONNECT_TIMEOUT_MS);
-    if (!c->redirect && !c->options[JB_OPTION_URL]) {
-        jb__link_fail(c, JB_REASON_DISCOVERY, JB_STR_NONE);
+    if (c->redirect || c->options[JB_OPTION_URL]) {
+        go_to(c, c->redirect ? c->redirect : c->options[JB_OPTION_URL], now_ms);
         return;
     }
-    choose_url(c);
-    dial(c, now_ms);
+    c->redirects = 0;
+    jb__discover_begin(c, now_ms);
 }
 
-static void on_dial_failed(struct jb_client *c, int rc)
+static void on_dial_failed(struct jb_client *c, uint64_t now_ms, int rc)
 {
     enum jb_reason reason = JB_REASON_UNREACHABLE;
 
+    if (c->discovery) {
+        jb__discover_on_failure(c, now_ms, rc, jb__sock_why());
+        return;
+    }
     if (c->dial.phase == JB__DIAL_RESOLVING)
         reason = JB_REASON_NAME;
     else if (c->dial.phase == JB__DIAL_TLS)
@@ -248,7 +258,7 @@ static void describe(struct jb_client *c, struct jb__ws_client_handshake *h, cha
     memcpy(h->nonce, c->ws_nonce, sizeof h->nonce);
 }
 
-static void begin_upgrade(struct jb_client *c)
+static void on_connected(struct jb_client *c)
 {
     struct jb__ws_client_handshake h;
     char authority[JB__URL_AUTHORITY_BYTES];
@@ -256,6 +266,10 @@ static void begin_upgrade(struct jb_client *c)
     c->sock = c->dial.sock;
     c->dial.sock = JB__SOCK_NONE;
     jb__dial_end(&c->dial);
+    if (c->discovery) {
+        jb__discover_connected(c);
+        return;
+    }
     c->phase = JB__PHASE_UPGRADING;
     jb__random(c->ws_nonce, sizeof c->ws_nonce);
     describe(c, &h, authority);
@@ -308,6 +322,8 @@ static void on_read_failed(struct jb_client *c, int rc)
 {
     if (c->phase == JB__PHASE_CLOSING)
         jb__link_fail(c, c->reason, JB_STR_NONE);
+    else if (c->phase == JB__PHASE_ASKING)
+        jb__discover_on_end(c, jb__clock_mono_ms());
     else if (c->phase == JB__PHASE_UPGRADING)
         jb__link_fail(c, JB_REASON_ENDPOINT, jb_strz(jb__sock_why()));
     else
@@ -362,7 +378,7 @@ static bool fill_out(struct jb_client *c)
 
 void jb__link_flush(struct jb_client *c)
 {
-    if (c->phase < JB__PHASE_UPGRADING)
+    if (c->phase <= JB__PHASE_DIALLING)
         return;
     while (fill_out(c)) {
         ssize_t n = jb__sock_write(&c->sock, c->out.p, c->out.n);
@@ -387,11 +403,15 @@ void jb__link_advance(struct jb_client *c, uint64_t now_ms)
         if (rc == JB_EAGAIN)
             return;
         if (rc != 0)
-            on_dial_failed(c, rc);
+            on_dial_failed(c, now_ms, rc);
         else
-            begin_upgrade(c);
+            on_connected(c);
     }
-    if (c->phase == JB__PHASE_UPGRADING) {
+    if (c->phase == JB__PHASE_ASKING) {
+        jb__link_flush(c);
+        if (c->phase == JB__PHASE_ASKING && read_more(c))
+            jb__discover_on_input(c, now_ms);
+    } else if (c->phase == JB__PHASE_UPGRADING) {
         jb__link_flush(c);
         if (c->phase == JB__PHASE_UPGRADING && read_more(c))
             read_upgrade(c);

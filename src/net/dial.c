@@ -11,7 +11,14 @@ int jb__dial_begin(struct jb__dial *d, const struct jb__dial_target *target, uin
 {
     (void)now_ms;
     *d = (struct jb__dial){ .target = *target, .sock = JB__SOCK_NONE, .phase = JB__DIAL_RESOLVING };
-    return jb__resolve_begin(&d->resolve, target->host, target->port);
+    if (target->addr_count == 0)
+        return jb__resolve_begin(&d->resolve, target->host, target->port);
+    d->resolve = (struct jb__resolve){ .status = 1, .count = target->addr_count };
+    for (uint8_t k = 0; k < target->addr_count; k++) {
+        d->resolve.addrs[k] = target->addrs[k];
+        d->resolve.addrs[k].port = target->port;
+    }
+    return 0;
 }
 
 static int begin_tls(struct jb__dial *d)

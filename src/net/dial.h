@@ -18,7 +18,10 @@ enum { JB__DIAL_NAMES = 2 };
 struct jb__dial_target {
     const char *host; /* A-labels or an address */
     uint16_t port;
-    struct jb__tls_ctx *tls; /* NULL: plain */
+    const struct jb__addr *addrs; /* where it is, when that is known already; the name is not asked
+                                     for then */
+    uint8_t addr_count;           /* at most JB__RESOLVE_MOST */
+    struct jb__tls_ctx *tls;      /* NULL: plain */
     const char
         *names[JB__DIAL_NAMES]; /* the certificate must be for one of these; NULL ends them */
 };

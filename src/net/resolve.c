@@ -41,11 +41,21 @@ static void add(struct jb__resolve *r, struct jb_str text)
     r->status = 1;
 }
 
+/* RFC 6761 section 6.3. */
+static bool is_localhost(struct jb_str host)
+{
+    const struct jb_str name = JB_STR("localhost");
+
+    if (host.n < name.n || !jb_str_eq_ascii_nocase(jb_str_from(host, host.n - name.n), name))
+        return false;
+    return host.n == name.n || host.p[host.n - name.n - 1] == '.';
+}
+
 /* What needs no asking. */
 static void find_at_once(struct jb__resolve *r, struct jb_str host)
 {
     add(r, host);
-    if (r->count || !jb_str_eq_ascii_nocase(host, JB_STR("localhost")))
+    if (r->count || !is_localhost(host))
         return;
     add(r, JB_STR("127.0.0.1"));
     add(r, JB_STR("::1"));
@@ -93,10 +103,13 @@ int jb__resolve_wait(const struct jb__resolve *r, uint8_t *want, uint32_t *timeo
 {
     ares_socket_t socks[ARES_GETSOCK_MAXNUM];
     struct timeval most = { .tv_sec = WAIT_MOST_MS / 1000 }, tv;
-    int mask = ares_getsock(r->channel, socks, ARES_GETSOCK_MAXNUM);
     int fd = -1, count = 0;
 
     *want = 0;
+    *timeout_ms = 0;
+    if (r->status)
+        return -1; /* the answer is there: step */
+    int mask = ares_getsock(r->channel, socks, ARES_GETSOCK_MAXNUM);
     for (int k = 0; k < ARES_GETSOCK_MAXNUM; k++) {
         if (!ARES_GETSOCK_READABLE(mask, k) && !ARES_GETSOCK_WRITABLE(mask, k))
             continue;

@@ -57,7 +57,8 @@ JB_NODISCARD int jb__sock_connected(struct jb__sock *s);
  * Holds a reference to ctx.  0 or JB_ENOMEM (then it is still plain). */
 JB_NODISCARD int jb__sock_start_tls(struct jb__sock *s, struct jb__tls_ctx *ctx);
 /* Makes a plain socket the client's side of TLS towards a server whose certificate is valid for one
- * of `names` (RFC 9525; A-labels or IP addresses, at least one).  The first one is asked for (SNI).
+ * of `names` (RFC 9525; A-labels or IP addresses, at least one; beside a name, an address does not
+ * count).  The first name is asked for (SNI).
  * 0 or JB_ENOMEM. */
 JB_NODISCARD int jb__sock_start_tls_client(struct jb__sock *s, struct jb__tls_ctx *ctx,
                                            const char *const *names, size_t count);

@@ -70,20 +70,33 @@ static bool is_ip(const char *name)
     return inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1;
 }
 
+/* OpenSSL can look for one of several names, or for an address, not for either: with a name to go
+ * by, an address does not count. */
+static bool counts(const char *const *names, size_t count, size_t k)
+{
+    for (size_t j = 0; is_ip(names[k]) && j < count; j++)
+        if (!is_ip(names[j]))
+            return false;
+    return true;
+}
+
 /* One of these names must stand in the certificate, as DNS-ID or IP-ID; the common name does not
  * count, a wildcard only for one whole label (RFC 9525 sections 6.3 and 6.4). */
 static bool expect_names(SSL *ssl, const char *const *names, size_t count)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    bool ok = true;
+    bool ok = true, asked = false;
 
     SSL_set_hostflags(ssl,
                       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    for (size_t k = 0; ok && k < count; k++)
+    for (size_t k = 0; ok && k < count; k++) {
+        if (!counts(names, count, k))
+            continue;
         ok = is_ip(names[k]) ? X509_VERIFY_PARAM_set1_ip_asc(param, names[k]) == 1
                              : SSL_add1_host(ssl, names[k]) == 1;
-    if (ok && !is_ip(names[0]))
-        ok = SSL_set_tlsext_host_name(ssl, names[0]) == 1;
+        if (ok && !asked && !is_ip(names[k]))
+            asked = ok = SSL_set_tlsext_host_name(ssl, names[k]) == 1;
+    }
     return ok;
 }
 

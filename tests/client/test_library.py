@@ -73,6 +73,17 @@ class Library(unittest.TestCase):
                 done = subprocess.run([str(program)], env={**env, "LD_LIBRARY_PATH": str(self.prefix / "lib")}, check=False)
                 self.assertEqual(done.returncode, 2)  # it wants arguments
 
+    def test_the_minimal_build_is_smaller_and_needs_less(self):
+        build = self.folder / "minimal"
+        run("meson", "setup", str(build), str(ROOT), "-Dbuildtype=release", "-Dminimal=true")
+        run("nice", "ninja", "-C", str(build))
+        library = build / "src/client/libjabiru.so"
+        text = [int(run("size", str(file)).splitlines()[1].split()[0]) for file in (library, self.library)]
+        print(f"minimal: {text[0]} bytes of text instead of {text[1]}")
+        self.assertLess(text[0], text[1])
+        self.assertNotIn("jansson", run("ldd", str(library)))
+        self.assertEqual(set(re.findall(r" T (\S+?)@@", run("nm", "-D", "--defined-only", str(library)))), self.declared())
+
     def test_nothing_of_it_writes_globals(self):
         """No state outside of the objects: nothing writable but what the loader and OpenSSL's BIO method need."""
         table = run("objdump", "-t", str(self.library))
