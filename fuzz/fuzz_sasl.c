@@ -101,14 +101,15 @@ static void feed_client(unsigned mech, struct jb_str rest)
 
 static void feed_decode(struct jb_str bytes)
 {
-    uint8_t again[JB_CREDENTIALS_BYTES];
+    uint8_t again[JB_CREDENTIALS_BYTES], third[JB_CREDENTIALS_BYTES];
     struct jb_credentials c, back;
 
     if (jb_credentials_decode(&c, bytes.p, bytes.n) != 0)
         return;
     const size_t n = jb_credentials_encode(&c, again);
     jb_assert(n == bytes.n && jb_credentials_decode(&back, again, n) == 0);
-    jb_assert(memcmp(&c, &back, sizeof c) == 0);
+    /* By their encoding: the structs have gaps. */
+    jb_assert(jb_credentials_encode(&back, third) == n && memcmp(third, again, n) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

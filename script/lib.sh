@@ -9,6 +9,8 @@ packages_build='build-essential pkg-config meson ninja-build python3
     libqrencode-dev libedit-dev zlib1g-dev libc-ares-dev libseccomp-dev libcmocka-dev libexpat1-dev'
 packages_node='nodejs npm'
 packages_fuzz='clang-14 libclang-rt-14-dev'
+packages_analyze='clang-tidy-14 cppcheck'
+packages_coverage='gcovr'
 packages_test='systemd chromium fonts-dejavu-core python3-nbxmpp python3-gi libjs-strophe'
 
 say() {
@@ -120,6 +122,8 @@ build_options() {
     # Any warning is an error: once as a release, once with all that test builds have.
     strict-gcc) say -Doptimization=2 -Ddebug=false -Dwerror=true ;;
     strict-clang) say -Doptimization=2 -Ddebug=false -Dwerror=true -Dtest_hooks=true ;;
+    # gcc's own analyzer; each finding is an error.
+    analyze-gcc) say -Doptimization=1 -Ddebug=false -Dtests=false -Dwerror=true -Dc_args=-fanalyzer ;;
     *) die "unknown build: $1 (release, debug, asan, tsan, fuzz, strict-gcc, strict-clang)" ;;
     esac
 }

@@ -34,9 +34,19 @@ static inline struct jb_str jb_strz(const char *z)
     return (struct jb_str){ z, z ? strlen(z) : 0 };
 }
 
+/* What has bytes has a pointer: said for analyzers; the sanitizer checks it. */
+static inline bool jb__str_same(const char *a, const char *b, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (!a || !b)
+        __builtin_unreachable();
+    return memcmp(a, b, n) == 0;
+}
+
 static inline bool jb_str_eq(struct jb_str a, struct jb_str b)
 {
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    return a.n == b.n && jb__str_same(a.p, b.p, a.n);
 }
 
 static inline bool jb_str_eqz(struct jb_str a, const char *z)
@@ -47,7 +57,7 @@ static inline bool jb_str_eqz(struct jb_str a, const char *z)
 /* True when `a` starts with `prefix`. */
 static inline bool jb_str_starts(struct jb_str a, struct jb_str prefix)
 {
-    return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);
+    return a.n >= prefix.n && jb__str_same(a.p, prefix.p, prefix.n);
 }
 
 /* The part from byte `at` on; empty when `at` is past the end. */

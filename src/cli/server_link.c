@@ -122,7 +122,7 @@ static int code_of(const char *code)
 int server_link_call(struct server_link *link, const char *command, json_t *args,
                      bool (*progress)(void *ctx, const json_t *result), void *ctx, json_t **result)
 {
-    struct jb_str line;
+    struct jb_str line = JB_STR_NONE;
     int rc = send_request(link, command, args);
 
     if (result)

@@ -387,8 +387,9 @@ static void take_by_ids(const struct mam_query *q, struct mam_page *page)
 
 static void take_counts(const struct mam_query *q, struct mam_page *page)
 {
-    const struct store_op *before = q->before ? q->before : q->backwards ? q->total : NULL;
-    uint64_t index = before ? before->totals.count : 0;
+    uint64_t index = q->before      ? q->before->totals.count
+                     : q->backwards ? q->total->totals.count
+                                    : 0;
 
     page->total = q->total->totals.count;
     page->total_known = page->total <= q->count_most;

@@ -20,7 +20,7 @@ static bool find_member(struct iq *iq)
         iq->user = user_find(iq->reactor, jb_jid_bare(from));
     if (iq->user && !iq->session)
         iq->session = user_find_session(iq->user, jb_jid_resource(from));
-    if (iq->session && !iq->user->anonymous)
+    if (iq->user && iq->session && !iq->user->anonymous)
         return true;
     iq->user = NULL;
     iq->session = NULL;

@@ -36,8 +36,8 @@ void stanza_id_text(const struct server *server, int64_t log_id, char text[STANZ
 {
     uint32_t left = (uint32_t)((uint64_t)log_id >> 32), right = (uint32_t)log_id;
 
-    for (uint8_t round = 0; round < ROUNDS; round++) {
-        uint32_t next = left ^ mix(server, round, right);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint32_t next = left ^ mix(server, (uint8_t)round, right);
         left = right;
         right = next;
     }

@@ -105,7 +105,7 @@ static json_t *session_json(const struct conn *c)
                      jb_jid_str(s->jid).n, "address", address, "since", stamp, "secure", c->secure,
                      "available", session_is_available(s), "priority", s->priority, "silence_ms",
                      (json_int_t)silence_ms, "queued_bytes",
-                     (json_int_t)(c->out.n + c->stream.out.bytes_unsent));
+                     (json_int_t)c->out.n + (json_int_t)c->stream.out.bytes_unsent);
 }
 
 static void list_sessions(struct reactor *r, json_t *answer)

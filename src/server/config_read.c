@@ -431,24 +431,39 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
     return 0;
 }
 
+static FILE *open_text(const char *path, const char **why)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0) {
+        *why = strerror(errno);
+        return NULL;
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        *why = "not a file";
+        close(fd);
+        return NULL;
+    }
+    FILE *f = fdopen(fd, "r");
+    jb_assert(f); /* only memory can be missing */
+    return f;
+}
+
 /* Its text with the end mark behind it, malloc'd; NULL after a complaint. */
 static char *read_text(const struct file *file, size_t *n)
 {
     static const char end[] = END_TEXT;
-    struct stat st;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+    const char *why;
+    FILE *f = open_text(file->path, &why);
 
-    if (!f || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        const char *why = f ? "not a file" : strerror(errno);
+    if (!f) {
         if (file->wanted.file)
             config_fail(reading->doc->error, file->wanted, "cannot read %s: %s", file->path, why);
         else
             config_fail(reading->doc->error, (struct config_place){ file->path, 0 },
                         "cannot read: %s", why);
         reading->rc = JB_EIO;
-        if (f)
-            fclose(f);
         return NULL;
     }
     char *text = jb_alloc(&jb_allocator_abort, CONFIG_FILE_BYTES + sizeof end);

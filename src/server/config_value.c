@@ -105,6 +105,7 @@ const char *config_value_parse(const struct conf_option *o, struct jb__arena *ar
         if (o->check)
             complaint = o->check(arena, &text);
         value->text = jb__arena_str(arena, text);
+        /* cppcheck-suppress returnDanglingLifetime -- the words are the check's, not the text */
         return complaint;
     }
     jb_assert(false); /* all types are above */

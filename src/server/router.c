@@ -115,7 +115,7 @@ struct jb_xml *router_begin(struct outgoing *o, struct reactor *r)
 struct jb_stanza *router_seal(struct outgoing *o)
 {
     struct reactor *r = o->reactor;
-    struct jb_stanza *s;
+    struct jb_stanza *s = NULL;
     int rc = jb_xml_end(&o->x);
 
     if (rc == 0)
