@@ -47,10 +47,14 @@ class Theatre:
         self.kind, _, self.reactors = house.partition(":")
         self.config = config
         self.scenes = scenes
+        self.names = list(dict.fromkeys(f"{name}{suffix_of(number)}" for number, scene in scenes
+                                        for name in scene.names))
         self.server = None
 
     def config_text(self):
         root = {"reactors": self.reactors, "durability": "process"}
+        if self.kind != "sockets":
+            root["sandbox"] = "false"  # there is a thread of the tests in it, which makes sockets
         if self.kind == "memory":
             root["storage"] = "memory"
         sections = {"limits": dict(LIMITS)}
@@ -65,16 +69,14 @@ class Theatre:
         return "\n".join(lines) + "\n"
 
     def open(self):
-        names = list(dict.fromkeys(f"{name}{suffix_of(number)}" for number, scene in self.scenes
-                                   for name in scene.names))
         if self.kind == "sockets":
             self.server = Server(self.options.bin, self.options.cli or "jabiru", self.config_text())
-            make_accounts(self.options, self.server, names)
+            make_accounts(self.options, self.server, self.names)
             self.server.start()
         else:
             self.server = backstage.Backstage(helper(self.options, "backstage"), self.config_text())
             self.server.start()
-            self.server.make_accounts(stage.DOMAIN, stage.PASSWORD, names)
+            self.server.make_accounts(stage.DOMAIN, stage.PASSWORD, self.names)
 
     def is_open(self):
         return self.server.process is not None and self.server.process.poll() is None
@@ -83,6 +85,8 @@ class Theatre:
         """After it died, so that the scenes to come have a chance."""
         self.server.kill()
         self.server.start()
+        if self.kind == "memory":
+            self.server.make_accounts(stage.DOMAIN, stage.PASSWORD, self.names)
 
     def close(self):
         """Why the server itself failed, or None."""

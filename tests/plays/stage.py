@@ -341,8 +341,13 @@ class Stage:
         self.captured = after
 
     def take(self, person, wanted):
+        """The next element. A request for an acknowledgement, which comes when the server likes, only if it is wanted."""
+        request = f"{{{SM}}}r"
         try:
-            return person.next()
+            element = person.next()
+            while element.tag == request and not any(want.tag == request for want in wanted):
+                element = person.next()
+            return element
         except Late:
             raise Failure(self.difference(wanted, []) + f"\n    (waited {self.seconds} s)") from None
         except Gone as gone:
@@ -421,6 +426,9 @@ class Stage:
 
     def falls_silent(self, _line, name):
         self.person(name).silent = True
+
+    def wakes(self, _line, name):
+        self.person(name).silent = False
 
     def time_passes(self, _line, number, unit):
         """In steps: in each everything that is due happens, and those who are awake answer the server's pings."""
@@ -601,6 +609,7 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO} opens a connection from {JID}", Stage.comes_from),
     (rf"{WHO} is turned away at {JID}", Stage.is_turned_away),
     (rf"{WHO} falls silent", Stage.falls_silent),
+    (rf"{WHO} wakes", Stage.wakes),
     (r"time passes: ([0-9]+) (ms|s|min|h)", Stage.time_passes),
     (r"the server is told to stop", Stage.is_told_to_stop),
     (r"the server restarts", Stage.restarts),
