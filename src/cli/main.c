@@ -60,7 +60,8 @@ static void print_overview(FILE *to)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no row of the table is empty */
         fprintf(to, "  admin %-14s %s\n", c->name, c->words);
     }
-    fputs("\n  --data DIR      the server's data folder (default: jabiru in $XDG_STATE_HOME or\n"
+    fputs("\n  bench           loads any XMPP server over WebSocket: jabiru bench --help\n"
+          "\n  --data DIR      the server's data folder (default: jabiru in $XDG_STATE_HOME or\n"
           "                  ~/.local/state)\n"
           "  --help          more on one command: jabiru admin user add --help\n"
           "  --version\n\n"

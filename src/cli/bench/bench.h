@@ -70,6 +70,7 @@ struct scenario {
     const char *name;
     const char *words; /* one line */
     const char *more;  /* the rest of --help: options it cares for, an example; whole lines */
+    bool retries;      /* a login that the server refuses is tried again, and counted */
     void (*defaults)(struct bench_options *o);
     /* Words when these options do not fit, or NULL. */
     const char *(*check)(const struct bench_options *o);

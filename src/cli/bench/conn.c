@@ -77,19 +77,20 @@ static void lost(struct conn *c, const char *why, struct jb_str detail)
     struct worker *w = c->worker;
     struct bench *b = w->bench;
     bool in_login = c->state < CONN_READY;
+    int status = c->state == CONN_CONNECTING ? CLI_IO : in_login ? CLI_REFUSED : BENCH_UNACCOUNTED;
 
     if (c->state == CONN_CLOSED)
         return;
-    /* A server under a storm may refuse anything for a while; any may say that it is too busy. */
-    bool again = in_login && (w->phase == BENCH_CUT || text_has(detail, "temporary-auth-failure"));
+    /* Any server may say that it is too busy; one under a storm may refuse anything for a while. */
+    bool again = in_login && (text_has(detail, "temporary-auth-failure") ||
+                              (b->scenario->retries && w->phase != BENCH_CONNECT));
     release(c);
     if (again) {
         counter_add(&w->retries, 1);
         conn_want(c, c->due_ns, bench_now_ns() + RETRY_NS);
     } else if (in_login || !b->scenario->on_closed || !b->scenario->on_closed(c)) {
-        bench_fail(b, in_login ? CLI_REFUSED : BENCH_UNACCOUNTED, "connection %u: %s%s%.*s",
-                   c->index, why, detail.n ? ": " : "", (int)(detail.n < 200 ? detail.n : 200),
-                   detail.n ? detail.p : "");
+        bench_fail(b, status, "connection %u: %s%s%.*s", c->index, why, detail.n ? ": " : "",
+                   (int)(detail.n < 200 ? detail.n : 200), detail.n ? detail.p : "");
     }
 }
 
@@ -183,6 +184,7 @@ void conn_say(struct conn *c, const char *format, ...)
 
 void conn_leave(struct conn *c)
 {
+    conn_say(c, "<presence xmlns='jabber:client' type='unavailable'/>");
     conn_say(c, "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
     if (c->state == CONN_READY)
         c->state = CONN_LEAVING;
@@ -195,6 +197,7 @@ void conn_ready(struct conn *c)
     struct worker *w = c->worker;
 
     c->state = CONN_READY;
+    c->awaits = NULL;
     login_free(c->login);
     c->login = NULL;
     w->logging_in--;
@@ -206,16 +209,19 @@ void conn_ready(struct conn *c)
 static void on_message(struct conn *c, struct jb_str text)
 {
     char frame[JB_WS_HEAD_BYTES + 2];
+    bool error = jb_str_starts(text, JB_STR("<stream:error"));
 
-    if (jb_str_starts(text, JB_STR("<stream:error"))) {
+    if (c->state == CONN_LEAVING) {
+        /* RFC 7395 section 3.6; jabberd2 does not know <close/> and takes it for a mistake. */
+        if (error || jb_str_starts(text, JB_STR("<close")))
+            conn_send(c, frame, conn_frame(frame, JB_WS_CLOSE, JB_STR("\x03\xe8"))); /* 1000 */
+    } else if (error) {
         lost(c, "the server ended the stream", text);
     } else if (c->state == CONN_READY) {
         counter_add(&c->worker->stanzas_in, 1);
         c->worker->bench->scenario->on_text(c, text);
     } else if (c->state == CONN_LOGIN) {
         login_on_text(c, text);
-    } else if (jb_str_starts(text, JB_STR("<close"))) { /* RFC 7395 section 3.6 */
-        conn_send(c, frame, conn_frame(frame, JB_WS_CLOSE, JB_STR("\x03\xe8")));
     }
 }
 
@@ -289,6 +295,7 @@ static void read_all(struct conn *c)
 static void upgrade(struct conn *c)
 {
     c->state = CONN_UPGRADING;
+    c->awaits = "the WebSocket upgrade";
     login_send_head(c);
 }
 
@@ -306,6 +313,7 @@ static void on_connected(struct conn *c)
         return;
     }
     c->state = CONN_TLS;
+    c->awaits = "the TLS handshake";
     c->ssl = bench_tls_new(b->tls, c->fd, &b->options);
     if (!c->ssl)
         lost(c, "out of memory for TLS", JB_STR_NONE);
@@ -357,8 +365,11 @@ static void open_one(struct conn *c)
     int on = 1;
 
     c->state = CONN_CONNECTING;
+    c->awaits = "the connection";
     w->logging_in++;
     c->hint = 0;
+    if (w->phase == BENCH_CONNECT) /* the queue before it is of our own making */
+        c->due_ns = bench_now_ns();
     jb_ws_init(&c->ws, JB_ROLE_CLIENT, &jb_allocator_abort);
     jb_ws_set_limits(&c->ws, MESSAGE_BYTES, MESSAGE_FRAGMENTS);
     jb__buf_init(&c->out, &jb_allocator_abort, OUT_BYTES);

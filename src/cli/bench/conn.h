@@ -29,14 +29,15 @@ struct conn {
     uint8_t state;      /* enum conn_state */
     struct ssl_st *ssl; /* NULL: plain */
     struct jb_ws ws;
-    struct jb__buf out;     /* what the socket has not taken */
-    struct login *login;    /* until READY */
-    char *jid;              /* full address, once bound */
-    struct salted *salted;  /* see login.c; kept from login to login */
-    uint64_t due_ns;        /* when the login was due */
-    uint64_t not_before_ns; /* WAITING: after a refusal */
-    struct conn *next;      /* WAITING */
-    void *own;              /* the scenario's */
+    struct jb__buf out;           /* what the socket has not taken */
+    struct login *login;          /* until READY */
+    _Atomic(const char *) awaits; /* in the login: what, in static words, for whoever asks why */
+    char *jid;                    /* full address, once bound */
+    struct salted *salted;        /* see login.c; kept from login to login */
+    uint64_t due_ns;              /* when the login was due */
+    uint64_t not_before_ns;       /* WAITING: after a refusal */
+    struct conn *next;            /* WAITING */
+    void *own;                    /* the scenario's */
 };
 
 /* Puts it into the queue of those that log in; its latency counts from due_ns. */

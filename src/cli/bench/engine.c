@@ -355,6 +355,24 @@ int engine_enter(struct bench *b, enum bench_phase phase, const char *doing)
     return CLI_OK;
 }
 
+/* What the first connection waits for that is not logged in; NULL: none does. */
+static const char *awaited(const struct bench *b)
+{
+    for (uint32_t i = 0; i < b->options.connections; i++)
+        if (b->conns[i].awaits)
+            return b->conns[i].awaits;
+    return NULL;
+}
+
+static int give_up(struct bench *b, const char *what, uint64_t value, uint64_t goal)
+{
+    const char *words = awaited(b);
+
+    return bench_fail(b, CLI_REFUSED, "%s: %lu of %lu, and no more for %.0f s%s%s", what,
+                      (unsigned long)value, (unsigned long)goal, b->options.timeout_s,
+                      words ? "; one awaits " : "", words ? words : "");
+}
+
 int engine_await(struct bench *b, enum engine_counter counter, uint64_t goal, const char *what)
 {
     uint64_t last = 0, moved_ns = bench_now_ns();
@@ -371,8 +389,7 @@ int engine_await(struct bench *b, enum engine_counter counter, uint64_t goal, co
             moved_ns = bench_now_ns();
         last = value;
         if ((double)(bench_now_ns() - moved_ns) > b->options.timeout_s * (double)second_ns)
-            return bench_fail(b, CLI_REFUSED, "%s: %lu of %lu, and no more for %.0f s", what,
-                              (unsigned long)value, (unsigned long)goal, b->options.timeout_s);
+            return give_up(b, what, value, goal);
     }
 }
 

@@ -124,9 +124,23 @@ void login_free(struct login *l)
 
 /* -- Upgrade ---------------------------------------------------------------------------------- */
 
+static void go_to(struct conn *c, enum login_step step)
+{
+    static const char *const words[] = {
+        [STEP_OPENING] = "stream features",
+        [STEP_AUTHENTICATING] = "the end of authentication",
+        [STEP_REOPENING] = "stream features after authentication",
+        [STEP_BINDING] = "a resource",
+        [STEP_SETTLING] = "the answer to a first ping",
+    };
+
+    c->login->step = step;
+    c->awaits = words[step];
+}
+
 static void send_open(struct conn *c, enum login_step next)
 {
-    c->login->step = next;
+    go_to(c, next);
     conn_say(c, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='%s' version='1.0'/>",
              c->worker->bench->options.domain);
 }
@@ -233,7 +247,7 @@ static void begin_sasl(struct conn *c, struct jb_str features)
     }
     jb__random(nonce, sizeof nonce);
     offered.nonce = nonce;
-    l->step = STEP_AUTHENTICATING;
+    go_to(c, STEP_AUTHENTICATING);
     if (jb__sasl_client_begin(&l->sasl, &offered) == JB__SASL_CHALLENGE)
         send_sasl(c, "auth");
     else
@@ -303,7 +317,7 @@ static void on_success(struct conn *c, struct jb_str text)
 
 static void send_bind(struct conn *c, struct jb_str features)
 {
-    c->login->step = STEP_BINDING;
+    go_to(c, STEP_BINDING);
     conn_say(c, "<iq xmlns='jabber:client' type='set' id='bind'>"
                 "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     /* RFC 3921: servers of that time want it asked for. */
@@ -322,7 +336,7 @@ static void settle(struct conn *c, struct jb_str text)
         return;
     }
     c->jid = strndup(jid.p, jid.n);
-    c->login->step = STEP_SETTLING;
+    go_to(c, STEP_SETTLING);
     conn_say(c, "<iq xmlns='jabber:client' type='get' id='roster'>"
                 "<query xmlns='jabber:iq:roster'/></iq>");
     conn_say(c, "<presence xmlns='jabber:client'/>");

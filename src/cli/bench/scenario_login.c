@@ -106,6 +106,7 @@ const struct scenario scenario_login = {
         "example: jabiru bench login --url wss://127.0.0.1:5281/xmpp-websocket --insecure\\\n"
         "             --domain localhost --users 'user#' --password-file secret\\\n"
         "             --auth scram-sha-256 --pid $(pidof jabirud)\n",
+    .retries = true,
     .defaults = defaults,
     .run = run,
     .on_phase = on_phase,

@@ -17,7 +17,7 @@ enum kind { MIX_CHAT, MIX_PRESENCE, MIX_COME_OR_GO, MIX_SPEAK, MIX_KINDS };
 
 /* How often a person does it in a day. */
 static const double per_day[MIX_KINDS] = {
-    [MIX_CHAT] = 120, [MIX_PRESENCE] = 12, [MIX_COME_OR_GO] = 8, [MIX_SPEAK] = 40
+    [MIX_CHAT] = 120, [MIX_PRESENCE] = 12, [MIX_COME_OR_GO] = 8, [MIX_SPEAK] = 20
 };
 
 enum { REGULARS = 40 }; /* in the room; at most a quarter of all */
@@ -250,7 +250,7 @@ const struct scenario scenario_mix = {
     .more =
         "People chat in pairs, change presence, come and go with the hours; some sit in a room,\n"
         "where the server has rooms.  In a day each of them sends 120 chats at most (when both\n"
-        "are online), 12 presences, comes or goes 8 times; who is in the room speaks 40 times.\n\n"
+        "are online), 12 presences, comes or goes 8 times; who is in the room speaks 20 times.\n\n"
         "  --connections N         people (500)\n"
         "  --duration SECONDS      of the day (60)\n\n"
         "example: jabiru bench mix --url ws://127.0.0.1:5280/xmpp-websocket --auth anonymous\\\n"

@@ -61,6 +61,7 @@ const struct scenario scenario_storm = {
         "that the server refuses is tried again after half a second.\n\n"
         "example: jabiru bench storm --url ws://127.0.0.1:5280/xmpp-websocket --auth anonymous\\\n"
         "             --domain localhost --connections 5000 --pid $(pidof jabirud)\n",
+    .retries = true,
     .defaults = defaults,
     .run = run,
     .on_phase = on_phase,

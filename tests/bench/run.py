@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""jabiru bench against jabirud: every scenario works, and what a server does wrong is noticed.
+
+    tests/bench/run.py --bin JABIRUD --cli JABIRU
+
+Prints `ok - ...` or `not ok - ...` for each test, and at the end `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "tests" / "harness"), str(ROOT / "tests" / "bench"), str(ROOT / "bench" / "peers")]
+from liar import Liar  # noqa: E402  pylint: disable=wrong-import-position
+from server import Server  # noqa: E402  pylint: disable=wrong-import-position
+
+PASSWORD = "not-a-secret"
+PEOPLE = 40
+RUN_S = 60
+OK, REFUSED, USAGE, IO, UNACCOUNTED = 0, 1, 2, 3, 4
+# As in a benchmark, but the harness chooses the port and reads it from the log.
+CONFIG = re.sub(r"listener .*\n", "", (ROOT / "bench" / "peers" / "jabiru.conf").read_text("utf-8"))
+CONFIG = CONFIG.replace("level = warn", "level = info")
+
+
+class Failure(AssertionError):
+    pass
+
+
+def expect(condition, words):
+    if not condition:
+        raise Failure(words)
+
+
+class Bench:
+    """Runs the command against one server."""
+
+    def __init__(self, options, server):
+        self.bin, self.cli, self.server = options.bin, options.cli, server
+        self.environment = {**os.environ, "JABIRU_BENCH_PASSWORD": PASSWORD}
+
+    def run(self, *arguments, status=OK, url=None, environment=None):
+        """(standard output, standard error); fails when the exit status is another."""
+        url = url or f"ws://127.0.0.1:{self.server.port}/xmpp-websocket"
+        command = [self.cli, "bench", *arguments, "--url", url, "--domain", "bench.example"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=RUN_S,
+                              env=environment or self.environment, check=False)
+        expect(done.returncode == status, f"status {done.returncode}, not {status}: {done.stderr}{done.stdout[-500:]}")
+        return done.stdout, done.stderr
+
+    def figures(self, *arguments, **kwargs):
+        out, _ = self.run(*arguments, "--json", "--pid", str(self.server.pid), **kwargs)
+        result = json.loads(out)
+        expect(result["ok"] and result["samples"], "not ok, or no samples")
+        return result["figures"]
+
+
+USERS = ["--users", "user#"]
+SHORT = ["--duration", "1", "--warmup", "0.3"]
+
+
+# -- every scenario ------------------------------------------------------------------------------
+
+def test_pairs_closed(bench):
+    f = bench.figures("pairs", "--auth", "anonymous", "--connections", "20", "--window", "2", "--threads", "2", *SHORT)
+    expect(f["lost"] == f["twice"] == f["disorder"] == f["strays"] == 0, f"unaccounted: {f}")
+    expect(f["messages"] > 500 and f["latency_p50_ms"] > 0, f"too little: {f}")
+    expect(0 < f["server_cpu_us_per_message"] < 10000 and f["own_cpu_us_per_message"] > 0, f"CPU: {f}")
+
+
+def test_pairs_open(bench):
+    f = bench.figures("pairs", *USERS, "--connections", "20", "--rate", "300", *SHORT)
+    expect(200 <= f["messages"] <= 400, f"300 a second for a second are not {f['messages']}")
+    expect(f["latency_p50_ms"] <= f["latency_p99_ms"] <= f["latency_max_ms"], f"percentiles: {f}")
+    expect("own_lag_p99_ms" in f, "an open loop tells its own delay")
+
+
+def test_login_with_each_mechanism(bench):
+    for auth in ("plain", "scram-sha-1", "scram-sha-256"):
+        f = bench.figures("login", *USERS, "--auth", auth, "--connections", "8", *SHORT)
+        expect(f["logins"] > 5 and f["login_p50_ms"] > 0 and f["retries"] == 0, f"{auth}: {f}")
+    f = bench.figures("login", "--auth", "anonymous", "--connections", "8", "--rate", "40", *SHORT)
+    expect(30 <= f["logins"] <= 50, f"40 a second for a second are not {f['logins']}")
+
+
+def test_idle(bench):
+    f = bench.figures("idle", "--auth", "anonymous", "--connections", "200", "--duration", "0.5")
+    expect(f["sessions"] == f["logins"] == 200, f"sessions: {f}")
+    expect(f["pss_mib_after"] > f["pss_mib_before"] > 1, f"memory: {f}")
+
+
+def test_presence_makes_contacts_once(bench):
+    options = ["presence", *USERS, "--connections", "10", "--contacts", "4", "--rate", "50", *SHORT]
+    first, second = bench.figures(*options), bench.figures(*options)
+    for f in (first, second):
+        expect(f["lost"] == f["twice"] == f["strays"] == 0 and f["messages"] > 100, f"unaccounted: {f}")
+
+
+def test_storm(bench):
+    f = bench.figures("storm", *USERS, "--auth", "scram-sha-1", "--connections", str(PEOPLE))
+    expect(f["logins"] == PEOPLE and f["back_s"] > 0, f"back: {f}")
+
+
+def test_mix(bench):
+    f = bench.figures("mix", *USERS, "--connections", str(PEOPLE), "--duration", "5", "--threads", "2")
+    expect(f["lost"] == f["twice"] == f["disorder"] == f["strays"] == 0, f"unaccounted: {f}")
+    expect(f["messages"] > 100 and f["logins"] > 10, f"a day is more than {f}")
+
+
+def test_room_without_rooms(bench):
+    _, err = bench.run("room", "--auth", "anonymous", "--connections", "4", *SHORT, status=REFUSED)
+    expect("has no rooms" in err, err)
+
+
+def test_over_tls(bench):
+    options = ["pairs", "--auth", "anonymous", "--connections", "8", *SHORT]
+    with Server(bench.bin, bench.cli, CONFIG + 'listener "tls" { tls = own }\n') as server:
+        url = f"wss://127.0.0.1:{server.port}/xmpp-websocket"
+        _, err = bench.run(*options, url=url, status=REFUSED)
+        expect("certificate" in err, f"a self-signed certificate passes: {err}")
+        out, _ = bench.run(*options, "--insecure", url=url)
+        expect("all accounted for" in out, out)
+        certificate = next((server.data / "tls").glob("*.crt"))
+        _, err = bench.run(*options, "--ca", str(certificate), url=url, status=REFUSED)
+        expect("mismatch" in err, f"a certificate of another name passes: {err}")
+
+
+# -- what servers do wrong -----------------------------------------------------------------------
+
+def lied_to(bench, kind):
+    options = ["pairs", "--auth", "raw", "--connections", "2", "--window", "4", "--timeout", "2", *SHORT, "--json"]
+    with Liar(kind) as liar:
+        out, err = bench.run(*options, url=liar.url, status=UNACCOUNTED if kind != "honest" else OK)
+    return json.loads(out)["figures"], err
+
+
+def test_an_honest_relay_passes(bench):
+    f, _ = lied_to(bench, "honest")
+    expect(f["messages"] > 100, f"too little: {f}")
+
+
+def test_a_lost_message_is_noticed(bench):
+    f, err = lied_to(bench, "loses")
+    expect(f["lost"] == 1 and "arrived" in err, f"{f} {err}")
+
+
+def test_a_doubled_message_is_noticed(bench):
+    f, _ = lied_to(bench, "doubles")
+    expect(f["twice"] == 1 and f["lost"] == 0, str(f))
+
+
+def test_a_disordered_message_is_noticed(bench):
+    f, _ = lied_to(bench, "swaps")
+    expect(f["disorder"] == 1 and f["lost"] == 0 and f["twice"] == 0, str(f))
+
+
+def test_a_stray_message_is_noticed(bench):
+    f, _ = lied_to(bench, "strays")
+    expect(f["strays"] >= 1, str(f))
+
+
+def test_a_lost_connection_is_noticed(bench):
+    with Liar("hangs up") as liar:
+        _, err = bench.run("pairs", "--auth", "raw", "--connections", "2", *SHORT, url=liar.url, status=UNACCOUNTED)
+    expect("connection" in err, err)
+
+
+# -- the command line ----------------------------------------------------------------------------
+
+def test_wrong_usage(bench):
+    for arguments in (["nonsense"], ["pairs", "--connections", "3", "--auth", "anonymous"], ["pairs", "--rate", "-1"],
+                      ["pairs", "--password", "x"], ["pairs", "--password=x"], ["pairs", "--auth", "plain"],
+                      ["presence", "--auth", "anonymous"], ["pairs", "--pid", "x"], ["pairs", "superfluous"]):
+        bench.run(*arguments, status=USAGE)
+    without = {k: v for k, v in os.environ.items() if k != "JABIRU_BENCH_PASSWORD"}
+    _, err = bench.run("pairs", *USERS, status=USAGE, environment=without)
+    expect("password" in err, err)
+
+
+def test_help(bench):
+    for arguments, words in ((["--help"], "storm"), (["pairs", "--help"], "example: jabiru bench pairs"),
+                             (["room", "--help"], "XEP-0045")):
+        done = subprocess.run([bench.cli, "bench", *arguments], stdout=subprocess.PIPE, text=True, check=True)
+        expect(words in done.stdout and "exit status" in done.stdout, done.stdout)
+
+
+def test_unreachable(bench):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        _, err = bench.run("pairs", "--auth", "anonymous", url=f"ws://127.0.0.1:{s.getsockname()[1]}/", status=IO)
+    expect("refused" in err.lower(), err)
+    bench.run("pairs", "--auth", "anonymous", "--pid", "4194303", status=IO)
+    bench.run("pairs", "--auth", "anonymous", url="ws://name.invalid/", status=IO)
+
+
+def test_wrong_password(bench):
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("wrong\n")
+        file.flush()
+        _, err = bench.run("pairs", *USERS, "--password-file", file.name, "--connections", "2", *SHORT, status=REFUSED)
+    expect("not-authorized" in err, err)
+
+
+def test_insecure_is_for_loopback(bench):
+    _, err = bench.run("pairs", "--auth", "anonymous", "--insecure", url="wss://192.0.2.1/", status=USAGE)
+    expect("this machine" in err, err)
+
+
+def test_table_and_page(bench):
+    with tempfile.TemporaryDirectory() as folder:
+        page = pathlib.Path(folder) / "page.html"
+        out, _ = bench.run("pairs", "--auth", "anonymous", "--connections", "4", "--pid", str(bench.server.pid),
+                           "--report", str(page), *SHORT)
+        text = page.read_text("utf-8")
+        expect("all accounted for" in out and re.search(r"messages lost +0\b", out), out)
+        expect(text.count("<svg") >= 4 and "prefers-color-scheme:dark" in text, "plots, light and dark")
+        expect(not re.search(r"(src|href)=|url\(|@import|<script", text), "the page asks for something outside")
+        bench.run("pairs", "--auth", "anonymous", "--connections", "4", "--report", f"{folder}/no/page.html", *SHORT,
+                  status=IO)
+
+
+TESTS = [value for name, value in list(globals().items()) if name.startswith("test_")]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--cli", required=True)
+    parser.add_argument("--only", default="", help="tests whose name has this in it")
+    options = parser.parse_args()
+    passed = failed = 0
+    with Server(options.bin, options.cli, CONFIG) as server:
+        server.import_users([(f"user{i}@bench.example", PASSWORD) for i in range(PEOPLE)])
+        bench = Bench(options, server)
+        for test in TESTS:
+            if options.only not in test.__name__:
+                continue
+            words = test.__name__[5:].replace("_", " ")
+            try:
+                test(bench)
+                print(f"ok - {words}", flush=True)
+                passed += 1
+            except (Failure, subprocess.SubprocessError, KeyError, ValueError, OSError) as error:
+                print(f"not ok - {words}: {error!r}", flush=True)
+                failed += 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
