@@ -3,7 +3,7 @@
 """Checks requirements.csv and prints the conformance table.
 
 Every row names tests that exist: a scene of a play as `FILE: TITLE`, a unit test as
-`unit/FOLDER/UNIT: NAME`; several with `; ` between them. With --list SPEC the rows of one
+`unit/FOLDER/UNIT: NAME`, an adversarial case as `adversarial: case_NN_NAME`; several with `; ` between them. With --list SPEC the rows of one
 specification follow the table. The last line is `N passed, N failed`, one for each row.
 """
 
@@ -35,6 +35,15 @@ def unit_tests():
         unit = f"unit/{file.parent.name}/{file.stem.removeprefix('test_')}"
         names = re.findall(r"\b(?:cmocka_unit_test\w*|TEST)\(\s*(\w+)", file.read_text(encoding="utf-8"))
         found.update(f"{unit}: {name}" for name in names)
+    return found
+
+
+def adversarial_cases():
+    """Each case as `adversarial: case_NN_NAME`."""
+    found = set()
+    for file in (HERE / "adversarial").glob("cases_*.py"):
+        names = re.findall(r"^def (case_\d+_\w+)\(", file.read_text(encoding="utf-8"), re.M)
+        found.update(f"adversarial: {name}" for name in names)
     return found
 
 
@@ -73,7 +82,7 @@ def main():
     if reader.fieldnames != COLUMNS:
         print(f"not ok - the columns are {reader.fieldnames}, not {COLUMNS}\n0 passed, 1 failed")
         return 1
-    known = scenes() | unit_tests()
+    known = scenes() | unit_tests() | adversarial_cases()
     ids = collections.Counter(row["id"] for row in rows)
     failed = 0
     for row in rows:
