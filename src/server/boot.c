@@ -585,8 +585,13 @@ static void take_down(struct server *s)
 {
     for (unsigned i = 0; !s->boot->running && i < s->reactor_count; i++)
         close_unstarted(&s->reactors[i]);
-    if (s->reactors)
+    if (s->reactors) {
         drain_reactors(s);
+        /* Who is unloaded may have something to write, and to hear of it. */
+        for (unsigned i = 0; i < s->reactor_count; i++)
+            user_free_all(&s->reactors[i]);
+        drain_reactors(s);
+    }
     if (s->store)
         store_front_close(s->store);
     if (s->boot->running)
