@@ -11,6 +11,7 @@ A client writes down what it did and saw, one JSON list a line, in order:
     ["acked", H]             <a h='H'/>
     ["resumed", H]           <resumed h='H'/>; what is sent from here on follows stanza H
     ["failed", H]            <failed h='H'/> in answer to a resumption; null: it had no h
+    ["refused", TOKEN]       it came back as an error: its sender knows that it was not stored
     ["received", TOKEN, FROM, ORIGIN, STANZA]   a message, with its origin-id and its own stanza-id
     ["shown", TOKEN, FROM]   the same, when it was none that had been there before
 
@@ -19,9 +20,9 @@ message's body and its origin-id, and so is found in the archive too.
 
 The rules, each with its name in what judge() returns:
 
-    kept       what is acknowledged is in the archives of both sides
+    kept       what is acknowledged is in the archives of both sides, or its sender was told otherwise
     all        what an archive has from others was delivered, or is said to be undelivered; and
-               what was delivered is in the archive
+               what was delivered is in the archive (or was refused: delivery does not wait for it)
     once       no archive has a message twice; no client shows one twice; what is delivered again
                is told apart by nothing: same sender, same ids (another stanza-id only when its
                sender, too, sent it again: the first one may not have come as far as the disk)
@@ -64,6 +65,7 @@ class Outbox:
         self.findings = []
         self.acked = set()         # tokens that some h covered
         self.to = {}               # token -> recipient
+        self.refused = set()       # tokens that came back as an error
         self.times = collections.Counter()  # token -> how often it was sent
         self.uncovered = {}        # token -> number of the session whose h did not cover it
         self.session = 0
@@ -164,6 +166,7 @@ def read_log(user, events):
     actions = {
         "enabled": out.enabled, "sent": out.add, "resumed": out.resumed, "failed": out.failed,
         "acked": lambda h: out.cover(h, "<a/>"), "received": inbox.receive, "shown": inbox.show,
+        "refused": out.refused.add,
     }
     for name, *arguments in events:
         if name in actions:
@@ -195,18 +198,19 @@ def judge_kept(outs, archive):
     have = {user: set(tokens) for user, tokens in archive.items()}
     for user, out in outs.items():
         for token in sorted(out.acked, key=number_of):
-            for owner in {user, out.to[token]}:
+            for owner in {user, out.to[token]} if token not in out.refused else ():
                 if token not in have.get(owner, ()):
                     yield Finding("kept", f"{token} is acknowledged and not in the archive of {owner}")
 
 
-def judge_all(inboxes, archive, undelivered):
+def judge_all(outs, inboxes, archive, undelivered):
+    refused = set().union(*(out.refused for out in outs.values()))
     for user, inbox in inboxes.items():
         stored = {token for token in archive.get(user, ()) if sender_of(token) != user}
         reached = set(inbox.received) | set(undelivered.get(user, ()))
         for token in sorted(stored - reached):
             yield Finding("all", f"{token} is in the archive of {user}, but neither delivered nor undelivered")
-        for token in sorted(set(inbox.received) - stored):
+        for token in sorted(set(inbox.received) - stored - refused):
             yield Finding("all", f"{token} was delivered to {user} and is not in the archive")
 
 
@@ -249,7 +253,7 @@ def judge(logs, archive, undelivered=None):
         outs[user], inboxes[user] = read_log(user, events)
     findings = [finding for box in (*outs.values(), *inboxes.values()) for finding in box.findings]
     findings += judge_kept(outs, archive)
-    findings += judge_all(inboxes, archive, undelivered or {})
+    findings += judge_all(outs, inboxes, archive, undelivered or {})
     findings += judge_archive(archive)
     findings += judge_renamed(outs, inboxes)
     findings += judge_uncovered(outs, archive)

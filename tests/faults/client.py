@@ -201,6 +201,7 @@ class Client:
         self.quiet = asyncio.Event()    # nothing waits for an acknowledgement
         self.quiet.set()
         self.stopping = False
+        self.answers = {}               # id -> future
         self.refusals = []
         self.errors = []                # messages of type error that came back
 
@@ -221,6 +222,13 @@ class Client:
         self.socket.send(xml)
         if self.sent % ASK_EVERY == 0:
             self.ask()
+
+    async def request(self, xml, kind, seconds=10):
+        """The answer to an iq of one's own account."""
+        id = f"q{self.sent}"
+        self.answers[id] = asyncio.get_running_loop().create_future()
+        self._stanza(None, None, f"<iq xmlns='jabber:client' type='{kind}' id='{id}'>{xml}</iq>")
+        return await asyncio.wait_for(self.answers[id], seconds)
 
     def ask(self):
         self.socket.send(f"<r xmlns='{SM}'/>")
@@ -296,6 +304,7 @@ class Client:
         body = element.findtext("{%s}body" % CLIENT)
         if element.get("type") == "error":
             self.errors.append(ET.tostring(element).decode())
+            self.log.append(["refused", element.get("id")])
             return
         if body is None:
             return
@@ -322,6 +331,8 @@ class Client:
             self.handled += 1
             if element.tag == "{%s}message" % CLIENT:
                 self._message(element)
+            elif element.get("id") in self.answers:
+                self.answers[element.get("id")].set_result(element)
 
     async def run(self):
         """Until stop(): connects, reads, connects again."""

@@ -17,6 +17,7 @@ import traceback
 
 import world  # noqa: F401  (sets the path)
 import deaths  # noqa: F401  (importing registers the tests)
+import disk  # noqa: F401
 import torture  # noqa: F401
 from registry import TESTS, Skip
 

@@ -146,14 +146,14 @@ def say_stream_management(run):
         return
     client.send(f"<enable xmlns='{SM}' resume='true'/>")
     enabled = client.wait_for(lambda e: e.tag in ("{%s}enabled" % SM, "{%s}failed" % SM))
-    sent = []
+    sent, refused = [], set()
     for _ in range(3):
         token = f"u0@localhost:{next(numbers)}"
         sent.append(token)
-        client.send(message("u2@localhost", token))
+        client.send(message("u2@localhost", token, id=token))
         client.send(f"<r xmlns='{SM}'/>")
-        answer = client.wait_for(lambda e: e.tag == "{%s}a" % SM)
-        confirm(run, sent, answer)
+        answer = client.wait_for(lambda e: e.tag == "{%s}a" % SM or note_refusal(e, refused))
+        confirm(run, sent, answer, refused)
     client.close(reset=True)
     back = Xmpp(run.url, "localhost", timeout=run.patience_s)
     run.clients.append(back)
@@ -161,9 +161,17 @@ def say_stream_management(run):
     back.send(f"<resume xmlns='{SM}' previd='{enabled.get('id')}' h='0'/>")
     answer = back.wait_for(lambda e: e.tag in ("{%s}resumed" % SM, "{%s}failed" % SM))
     if answer.get("h"):
-        confirm(run, sent, answer)
+        confirm(run, sent, answer, refused)
 
 
-def confirm(run, sent, answer):
+def note_refusal(element, refused):
+    """An error came back for a message: nothing was promised for that one."""
+    if element.get("type") == "error":
+        refused.add(element.get("id"))
+
+
+def confirm(run, sent, answer, refused):
     for token in sent[:int(answer.get("h"))]:
+        if token in refused:
+            continue
         run.confirmed.append((f"message {token}", lambda token=token: archived(run, token)))

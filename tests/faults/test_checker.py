@@ -74,6 +74,11 @@ class Good(unittest.TestCase):
         a = sent(1) + [["resumed", 0], *sent(1), ["acked", 1]]
         self.assertEqual(broken(a, came(1) + again(1, stanza="x"), tokens(1)), set())
 
+    def test_refused(self):
+        a = sent(1) + [["refused", f"{A}:1"], ["acked", 1]]
+        self.assertEqual(broken(a, [], []), set())
+        self.assertEqual(broken(a, came(1), []), set())
+
     def test_undelivered(self):
         a = sent(1) + [["acked", 1]]
         self.assertEqual(broken(a, [], tokens(1), undelivered={B: tokens(1)}), set())

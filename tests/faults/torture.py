@@ -25,8 +25,9 @@ import checker
 from registry import fault
 from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, can_log_in
 from server import ServerError
-from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, users
+from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, copy_data, users
 
+WORDS = 3000  # of one failure
 AT_ONCE = 4  # servers; they mostly wait
 STORE_FAILED, REFUSED = 74, 1
 TLS = RELAXED + 'listener "test" {\n    tls = "own"\n}\n'
@@ -41,7 +42,7 @@ class Run:
     def __init__(self, options, template, name, inject=None):
         self.name = name
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jabiru-torture-"))
-        shutil.copytree(template, self.folder / "data")
+        copy_data(template, self.folder / "data")
         tls = name == "tls"
         self.config = TLS if tls else RELAXED
         self.scheme = "wss" if tls else "ws"
@@ -188,7 +189,7 @@ def torture(options, template, place):
         check_confirmed(run)
         return reached
     except (Failed, ServerError) as error:
-        raise Failed(f"{place}: {error}") from None
+        raise Failed(f"{place}: {str(error)[:WORDS]}") from None
     finally:
         run.remove()
 

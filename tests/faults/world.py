@@ -3,10 +3,10 @@
 
 import asyncio
 import json
-import os
 import pathlib
 import random
 import resource
+import shutil
 import socket
 import sys
 import tempfile
@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
 
 import checker  # noqa: E402
 from client import Client, wait_for  # noqa: E402
-from server import Server, ServerError, eventually  # noqa: E402
+from server import Server, ServerError, eventually, give_to_server  # noqa: E402
 
 PASSWORD = "correct horse battery"
 
@@ -106,6 +106,13 @@ class TestServer(Server):
         return self.process is None or self.process.poll() is not None
 
 
+def copy_data(source, target):
+    """A data folder that a server can use, which is not root even if we are."""
+    target.parent.chmod(0o711)
+    shutil.copytree(source, target)
+    give_to_server(target, *target.rglob("*"))
+
+
 def users(count):
     return [f"u{n}" for n in range(count)]
 
@@ -190,10 +197,13 @@ class World:
         await wait_for(lambda: all(client.quiet.is_set() for client in self.clients), seconds,
                        "all acknowledgements")
         try:
-            await wait_for(lambda: sum(len(client.seen) for client in self.clients) >= self.made, seconds,
-                           "all messages")
+            await wait_for(lambda: self.arrived() >= self.made, seconds, "all messages")
         except TimeoutError:
             pass  # the checker says which are missing
+
+    def arrived(self):
+        """Of what was made; what came back is as good."""
+        return sum(len(client.seen) + len(client.errors) for client in self.clients)
 
     async def leave(self):
         for client in self.clients:
@@ -217,20 +227,3 @@ class World:
             checker.save_logs(folder, logs)
             raise Failed(f"logs in {folder}\n{checker.report(found)}")
         return checker.figures(logs, archive)
-
-
-def rss_kib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise Failed("the server is dead")
-
-
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def cpu_s(pid):
-    """Processor time of all threads so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
