@@ -645,6 +645,38 @@ static enum verdict on_in(struct user *u, struct delivery *d, struct jb_fault *f
     return DONE;
 }
 
+static enum verdict on_save(struct session *s, struct jb_xml *x)
+{
+    jb__list_each(it, next, &presence_of(s)->directed)
+    {
+        jb_xml_open(x, "directed", JB_NS_NONE);
+        jb_xml_attr(x, "jid", jb_jid_str(jb__container_of(it, struct directed, node)->jid));
+        jb_xml_close(x);
+    }
+    return NEXT;
+}
+
+static enum verdict on_revived(struct session *s, const struct jb_doc *doc)
+{
+    struct jb__arena *arena = &session_reactor(s)->arena;
+    struct jb_jid jid;
+
+    for (uint16_t c = jb_node_first(doc, 0); c; c = jb_node_next(doc, c))
+        if (jb_str_eqz(jb_node_name(doc, c), "directed") &&
+            jb_jid_parse(jb_node_attr(doc, c, "jid", arena), arena, &jid) == 0)
+            (void)add_directed(s, jid);
+    return NEXT;
+}
+
+static enum verdict on_dropped(struct session *s)
+{
+    struct presence *p = presence_of(s);
+
+    while (!jb__list_empty(&p->directed))
+        drop_directed(s, jb__container_of(p->directed.next, struct directed, node));
+    return NEXT;
+}
+
 static enum verdict on_unbound(struct session *s)
 {
     struct jb_stanza *unavailable =
@@ -658,7 +690,12 @@ static enum verdict on_unbound(struct session *s)
 const struct module rfc6121_presence = {
     .name = "presence",
     .title = "Presence (RFC 6121)",
-    .hooks = { .out_act = on_out, .in_act = on_in, .unbound = on_unbound },
+    .hooks = { .out_act = on_out,
+               .in_act = on_in,
+               .unbound = on_unbound,
+               .save = on_save,
+               .revived = on_revived,
+               .dropped = on_dropped },
     .user_bytes = sizeof(struct requests),
     .session_bytes = sizeof(struct presence),
 };

@@ -488,8 +488,16 @@ static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_faul
 
 static enum verdict on_queued(struct session *s, int64_t tag)
 {
-    struct held *h = held_find(&offline_of(s->user)->held, tag);
+    struct offline *o = offline_of(s->user);
+    struct held *h = held_find(&o->held, tag);
 
+    if (s->user->anonymous)
+        return NEXT;
+    if (!h && tag > o->cursor) { /* of a session that was saved: it was counted as backlog */
+        h = held_add(&o->held, tag, 0);
+        h->committed = true;
+        o->count -= o->count > 0;
+    }
     if (h)
         h->holders++;
     return NEXT;
@@ -556,18 +564,12 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     return NEXT;
 }
 
-static enum verdict on_stopping(struct user *u)
-{
-    if (!u->stale)
-        save(u);
-    return NEXT;
-}
-
 static enum verdict on_unload(struct user *u)
 {
     struct offline *o = offline_of(u);
 
-    (void)on_stopping(u);
+    if (!u->stale)
+        save(u);
     timer_clear(&o->save);
     held_deinit(&o->held);
     return NEXT;
@@ -586,7 +588,6 @@ const struct module xep0160_offline = {
                .unbound = on_unbound,
                .load = on_load,
                .loaded = on_loaded,
-               .stopping = on_stopping,
                .unload = on_unload },
     .user_bytes = sizeof(struct offline),
 };

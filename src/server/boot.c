@@ -15,6 +15,7 @@
 #include "server/profile.h"
 #include "server/sandbox.h"
 #include "server/server.h"
+#include "server/session_save.h"
 #include "server/session_sm.h"
 #include "server/supervisor.h"
 #include "server/user.h"
@@ -352,6 +353,8 @@ static void on_farewell(struct reactor *r, struct mail *mail)
     jb__list_each(it, next, &r->conns)
     {
         struct conn *c = jb__container_of(it, struct conn, node);
+        if (c->session)
+            session_lost(c->session); /* the client may resume it after the restart */
         if (!f->force && c->phase == CONN_STREAM) {
             if (!c->reason)
                 c->reason = "the server is shutting down";
@@ -376,8 +379,6 @@ static void say_farewell(struct server *s, bool force)
 static void on_stop(struct reactor *r, struct mail *mail)
 {
     jb_free(alloc, mail);
-    session_sm_stop(r);
-    user_stop_all(r);
     reactor_stop(r);
 }
 
@@ -510,7 +511,7 @@ static int prepare(struct server *s, struct claim_token *token, bool *claimable)
         rc = make_tls(s->conf);
     if (rc == 0) {
         make_reactors(s);
-        if ((rc = profile_load_all(s)) != 0)
+        if ((rc = profile_load_all(s)) != 0 || (rc = session_saved_begin(s)) != 0)
             say("cannot read the store", s->db->message);
     }
     if (rc == 0)
@@ -587,6 +588,8 @@ static void take_down(struct server *s)
         close_unstarted(&s->reactors[i]);
     if (s->reactors) {
         drain_reactors(s);
+        for (unsigned i = 0; i < s->reactor_count; i++)
+            session_save_all(&s->reactors[i]);
         /* Who is unloaded may have something to write, and to hear of it. */
         for (unsigned i = 0; i < s->reactor_count; i++)
             user_free_all(&s->reactors[i]);

@@ -7,6 +7,7 @@
 #include "server/custody.h"
 #include "server/profile.h"
 #include "server/server.h"
+#include "server/session_save.h"
 #include "server/user.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
@@ -175,6 +176,7 @@ static void on_notch(uv_timer_t *timer)
     reactor_tick(r);
     wheel_turn(&r->wheel, r->now_ms);
     custody_unpark(r);
+    session_saved_go_on(r);
     publish(r);
 }
 
@@ -265,6 +267,7 @@ void reactor_deinit(struct reactor *r)
     int rc = uv_loop_close(&r->loop);
 
     jb_assert(rc == 0);
+    session_saved_free(r);
     user_free_all(r);
     profile_free_all(r);
     conf_unref(r->conf);

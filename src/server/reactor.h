@@ -19,6 +19,7 @@
 #include <uv.h>
 
 struct custody;
+struct saved_user;
 struct server;
 struct session;
 struct reactor;
@@ -60,6 +61,7 @@ struct reactor {
     struct jb__table users;     /* users whose home this is */
     struct jb__list idle_users; /* of these, those without a session, oldest first */
     size_t idle_user_count;
+    struct saved_user *saved_users; /* to be loaded for their saved sessions (session_save.h) */
     struct jb__list hibernating; /* sessions without a connection (session_sm.h) */
     /* While a stanza is handled (custody.h): */
     struct session *inbound;          /* of the client it came from; NULL: none here */

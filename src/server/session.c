@@ -91,12 +91,19 @@ struct session *session_bind(struct user *u, struct conn *c, struct jb_str resou
     return s;
 }
 
-void session_end(struct session *s)
+struct session *session_revive(struct user *u, struct jb_str resource)
+{
+    struct session *s = new_session(u, NULL, resource);
+
+    user_session_added(u, s);
+    u->reactor->counters.sessions++;
+    return s;
+}
+
+static void take_apart(struct session *s)
 {
     struct user *u = s->user;
 
-    user_pin(u);
-    (void)hooks_run_all(unbound, (s));
     if (s->throttled)
         conn_release(s->conn);
     custody_session_ended(s);
@@ -108,6 +115,25 @@ void session_end(struct session *s)
     u->reactor->counters.sessions--;
     jb_stanza_unref(s->presence);
     jb_free(alloc, s);
+}
+
+void session_end(struct session *s)
+{
+    struct user *u = s->user;
+
+    user_pin(u);
+    (void)hooks_run_all(unbound, (s));
+    take_apart(s);
+    user_unpin(u);
+}
+
+void session_drop(struct session *s)
+{
+    struct user *u = s->user;
+
+    user_pin(u);
+    (void)hooks_run_all(dropped, (s));
+    take_apart(s);
     user_unpin(u);
 }
 

@@ -38,6 +38,10 @@ struct session {
  * reactor: `resource` is prepared, empty lets the server choose.  NULL and *fault when refused. */
 struct session *session_bind(struct user *u, struct conn *c, struct jb_str resource,
                              struct jb_fault *fault);
+/* One that was saved, without a connection; the caller fills it in. */
+struct session *session_revive(struct user *u, struct jb_str resource);
+/* The server stops, and the session is saved: it goes, and nobody is told. */
+void session_drop(struct session *s);
 /* Ends it: unavailable presence goes out for it, modules are told, memory is freed. */
 void session_end(struct session *s);
 

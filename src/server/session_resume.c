@@ -97,15 +97,17 @@ static void look_up_count(struct resumption *rs)
 /* Compares with every session, in a time that does not tell how much of a guess was right. */
 static struct session *find(const struct user *u, struct jb_str id)
 {
+    uint8_t key[SESSION_SM_KEY_BYTES];
     struct session *found = NULL;
 
     if (id.n < JB__RANDOM_ID_BYTES)
         return NULL;
+    session_sm_key(id, key);
     jb__list_each(it, next, &u->sessions)
     {
         struct session *s = jb__container_of(it, struct session, node);
         if (s->sm && s->sm->resumable &&
-            CRYPTO_memcmp(s->sm->id, id.p, JB__RANDOM_ID_BYTES) == 0)
+            CRYPTO_memcmp(s->sm->key, key, SESSION_SM_KEY_BYTES) == 0)
             found = s;
     }
     return found;

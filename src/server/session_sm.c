@@ -8,7 +8,6 @@
 #include "server/server.h"
 #include "server/session_count.h"
 
-#include <openssl/crypto.h>
 #include <openssl/sha.h>
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
@@ -45,11 +44,22 @@ void session_sm_key(struct jb_str id, uint8_t key[SESSION_SM_KEY_BYTES])
 
 static void on_timer(struct timer *t);
 
+static struct session_sm *new_sm(struct session *s)
+{
+    struct session_sm *sm = jb_zalloc(alloc, sizeof *sm);
+
+    sm->session = s;
+    timer_init(&sm->timer, on_timer);
+    jb__list_init(&sm->node);
+    s->sm = sm;
+    return sm;
+}
+
 /* What the client is told to resume with.  A visitor comes back as another visitor: his old name is
  * part of it, so that his session can be found. */
-static struct jb_str resumption_id(const struct session *s, struct jb__arena *arena)
+static struct jb_str resumption_id(const struct session *s, struct jb_str secret,
+                                   struct jb__arena *arena)
 {
-    struct jb_str secret = jb_str(s->sm->id, JB__RANDOM_ID_BYTES);
     struct jb_str local = jb_jid_local(s->jid);
 
     if (!s->user->anonymous)
@@ -67,20 +77,18 @@ void session_sm_enable(struct session *s, const struct jb_sm_event *wish)
     const struct host *host = user_host(s->user);
     struct jb_str location = host ? host->config->resume_location : JB_STR_NONE;
     uint32_t most_ms = limits_of(s)->sm_resume_ms;
+    char secret[JB__RANDOM_ID_BYTES + 1];
     struct jb_str id = JB_STR_NONE;
 
     conn_mark_dirty(c);
-    s->sm = jb_zalloc(alloc, sizeof *s->sm);
-    s->sm->session = s;
+    (void)new_sm(s);
     s->sm->resumable = wish->resume && most_ms > 0;
     s->sm->wait_ms = wish->max_s && wish->max_s < most_ms / 1000 ? wish->max_s * 1000 : most_ms;
-    timer_init(&s->sm->timer, on_timer);
-    jb__list_init(&s->sm->node);
-    jb__random_id(s->sm->id);
-    session_sm_key(jb_str(s->sm->id, JB__RANDOM_ID_BYTES), s->sm->key);
+    jb__random_id(secret);
+    session_sm_key(jb_str(secret, JB__RANDOM_ID_BYTES), s->sm->key);
     s->sm->committed = c->stream.received;
     if (s->sm->resumable)
-        id = resumption_id(s, &c->reactor->arena);
+        id = resumption_id(s, jb_str(secret, JB__RANDOM_ID_BYTES), &c->reactor->arena);
     if (jb_stream_sm_enabled(&c->stream, id, s->sm->wait_ms / 1000, location) != 0)
         conn_close(c, "no memory for an answer");
 }
@@ -356,15 +364,33 @@ void session_sm_free(struct session *s)
         jb_sendq_deinit(&sm->rest.out);
     }
     timer_clear(&sm->timer);
-    OPENSSL_cleanse(sm->id, sizeof sm->id);
     jb_free(alloc, sm);
     s->sm = NULL;
 }
 
-void session_sm_stop(struct reactor *r)
+void session_sm_revive(struct session *s, const struct session_sm_state *state)
 {
-    while (!jb__list_empty(&r->hibernating)) {
-        struct session_sm *sm = jb__container_of(r->hibernating.next, struct session_sm, node);
-        session_end(sm->session);
-    }
+    struct reactor *r = session_reactor(s);
+    struct session_sm *sm = new_sm(s);
+    struct jb_sm_saved *rest = &sm->rest;
+
+    memcpy(sm->key, state->key, SESSION_SM_KEY_BYTES);
+    sm->resumable = sm->stored = true;
+    sm->wait_ms = state->wait_ms;
+    sm->committed = rest->received = state->handled;
+    rest->sm = (struct jb_sm){ .on = true, .handled = state->handled, .told = state->handled };
+    jb_sendq_init(&rest->out, alloc);
+    rest->out.keep = true;
+    rest->out.queued = rest->out.sent = rest->out.acked = state->acked;
+    jb__list_push(&r->hibernating, &sm->node);
+    r->counters.hibernating++;
+    timer_set(&r->wheel, &sm->timer, r->now_ms + sm->wait_ms);
+}
+
+void session_sm_revive_sent(struct session *s, uint32_t sent)
+{
+    struct jb_sendq *q = &s->sm->rest.out;
+
+    while (q->unsent && q->sent != sent)
+        jb_sendq_sent(q);
 }

@@ -24,7 +24,6 @@ enum { SESSION_SM_KEY_BYTES = 16 };
 struct session_sm {
     struct jb__list node; /* in reactor->hibernating while it has no connection */
     struct session *session;
-    char id[JB__RANDOM_ID_BYTES + 1]; /* the secret */
     bool resumable;
     bool overfull;           /* its queue reached a limit; it is closed, or ended, by the timer */
     uint32_t wait_ms;        /* how long it waits for its resumption */
@@ -34,7 +33,8 @@ struct session_sm {
     bool asked;              /* the client asked, and some of what it sent is not committed */
     bool stored;             /* the counter is in the store */
     bool expired;            /* nobody resumed it in time: the counter stays for who comes later */
-    uint8_t key[SESSION_SM_KEY_BYTES]; /* under which the counter is stored: a hash of the id */
+    uint8_t key[SESSION_SM_KEY_BYTES]; /* a hash of the secret that resumes it; the secret itself
+                                          is the client's alone */
     struct resumption *taker; /* waits until everything is committed */
 };
 
@@ -84,7 +84,16 @@ bool session_sm_make_room(struct user *u, uint32_t most);
 /* Its connection is gone or cannot be used any more: it hibernates, or ends when it cannot. */
 void session_lost(struct session *s);
 
-/* The server stops: sessions without a connection end. */
-void session_sm_stop(struct reactor *r);
+/* What is known of a saved session; `handled` and `acked` on the wire. */
+struct session_sm_state {
+    const uint8_t *key;
+    uint32_t wait_ms;
+    uint32_t handled;
+    uint32_t acked;
+};
+/* A session without a connection waits again, with an empty queue. */
+void session_sm_revive(struct session *s, const struct session_sm_state *state);
+/* Its queue is filled: so much of it had been sent. */
+void session_sm_revive_sent(struct session *s, uint32_t sent);
 
 #endif

@@ -183,6 +183,8 @@ struct store_op *store_unit_owner_delete(struct store_unit *u, struct jb_str own
 /* A number as a value: 8 bytes. */
 enum { STORE_NUMBER_BYTES = 8 };
 struct jb_str store_number(int64_t number, char bytes[STORE_NUMBER_BYTES]);
+/* 0: these are not the bytes of one. */
+int64_t store_number_read(struct jb_str bytes);
 /* What a kv_get of one has read; 0: nothing, or something else. */
 int64_t store_op_number(const struct store_op *op);
 

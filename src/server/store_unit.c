@@ -556,14 +556,18 @@ struct jb_str store_number(int64_t number, char bytes[STORE_NUMBER_BYTES])
     return jb_str(bytes, STORE_NUMBER_BYTES);
 }
 
-int64_t store_op_number(const struct store_op *op)
+int64_t store_number_read(struct jb_str bytes)
 {
-    const struct store_row *row = op ? op->rows : NULL;
     uint64_t number = 0;
 
-    for (size_t i = 0; row && row->bytes.n == STORE_NUMBER_BYTES && i < STORE_NUMBER_BYTES; i++)
-        number = number << 8 | (uint8_t)row->bytes.p[i];
+    for (size_t i = 0; bytes.n == STORE_NUMBER_BYTES && i < STORE_NUMBER_BYTES; i++)
+        number = number << 8 | (uint8_t)bytes.p[i];
     return (int64_t)number;
+}
+
+int64_t store_op_number(const struct store_op *op)
+{
+    return op && op->rows ? store_number_read(op->rows->bytes) : 0;
 }
 
 struct store_op *store_unit_owner_delete(struct store_unit *u, struct jb_str owner)

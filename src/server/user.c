@@ -79,16 +79,6 @@ static void free_user(struct user *u)
     jb_free(alloc, u);
 }
 
-void user_stop_all(struct reactor *r)
-{
-    for (struct jb__hash_node *n = jb__table_next(&r->users, NULL); n;
-         n = jb__table_next(&r->users, n)) {
-        struct user *u = jb__container_of(n, struct user, node);
-        if (u->state == USER_READY && !u->anonymous)
-            (void)hooks_run_all(stopping, (u));
-    }
-}
-
 void user_free_all(struct reactor *r)
 {
     struct jb__hash_node *node;

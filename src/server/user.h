@@ -96,8 +96,6 @@ void user_forget(struct user *u);
 /* ---- for the server ---- */
 void user_session_added(struct user *u, struct session *s);
 void user_session_removed(struct user *u, struct session *s);
-/* The server stops. */
-void user_stop_all(struct reactor *r);
 void user_free_all(struct reactor *r);
 
 #endif
