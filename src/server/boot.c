@@ -83,9 +83,16 @@ static int open_log(const struct config *config, int *out)
 
 static int make_folder(const char *path, bool *fresh)
 {
+    struct stat st;
+
     *fresh = mkdir(path, 0700) == 0;
-    if (*fresh || errno == EEXIST)
+    if (*fresh)
         return 0;
+    if (errno == EEXIST && stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return 0;
+        errno = ENOTDIR;
+    }
     jb_log(JB_LOG_ERROR, "cannot make the data folder", JB_FZ("folder", path),
            JB_FZ("why", strerror(errno)));
     return JB_EIO;
