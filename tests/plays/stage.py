@@ -334,7 +334,7 @@ class Stage:
         wanted = self.wanted(line)
         have = []
         while len(have) < len(wanted):
-            have.append(self.take(person, wanted[len(have):]))
+            have.append(self.take(person, wanted))
         after = infoset.match_all(wanted, have, self.captured)
         if after is None:
             raise Failure(self.difference(wanted, have))
