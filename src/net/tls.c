@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/x509.h>
 #include <openssl/x509err.h>
 #include <stdio.h>
@@ -201,6 +203,17 @@ static int load(struct jb__tls_ctx *ctx, const struct jb__tls_config *config, si
 
 /* -- Lifetime --------------------------------------------------------------------------------- */
 
+/* OpenSSL sets up all algorithms of a kind at the first use of one, and if memory fails it in that
+ * moment, never again: no handshake would ever succeed.  These are the kinds that a context alone
+ * does not use; an algorithm that is not there does not matter. */
+static void set_up_algorithms(void)
+{
+    EVP_KDF_free(EVP_KDF_fetch(NULL, "TLS13-KDF", NULL));
+    EVP_MAC_free(EVP_MAC_fetch(NULL, "HMAC", NULL));
+    EVP_KEYEXCH_free(EVP_KEYEXCH_fetch(NULL, "X25519", NULL));
+    EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(NULL, "ECDSA", NULL));
+}
+
 int jb__tls_ctx_new(const struct jb__tls_config *config, struct jb__tls_ctx **out,
                     struct jb__tls_error *err)
 {
@@ -216,6 +229,7 @@ int jb__tls_ctx_new(const struct jb__tls_config *config, struct jb__tls_ctx **ou
     ctx->count = config->count;
     ctx->expires_s = INT64_MAX;
     atomic_init(&ctx->refs, 1);
+    set_up_algorithms();
     for (size_t k = 0; rc == 0 && k < config->count; k++)
         rc = load(ctx, config, k, err);
     ERR_clear_error();
