@@ -19,6 +19,7 @@ import traceback
 import cases_archive  # noqa: F401  (importing registers the cases)
 import cases_auth  # noqa: F401
 import cases_http  # noqa: F401
+import cases_life  # noqa: F401
 import cases_login  # noqa: F401
 import cases_route  # noqa: F401
 import cases_sm  # noqa: F401

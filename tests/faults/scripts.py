@@ -160,6 +160,8 @@ def say_stream_management(run):
     back.authenticate("u0", PASSWORD)
     back.send(f"<resume xmlns='{SM}' previd='{enabled.get('id')}' h='0'/>")
     answer = back.wait_for(lambda e: e.tag in ("{%s}resumed" % SM, "{%s}failed" % SM))
+    for element in back.silent_until_ping():  # what was not delivered before comes now
+        note_refusal(element, refused)
     if answer.get("h"):
         confirm(run, sent, answer, refused)
 
