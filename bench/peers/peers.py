@@ -120,6 +120,7 @@ class Peer:
 
     def start(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"jabiru-bench-{self.name}-"))
+        self.folder.chmod(0o711)  # whoever runs the server has to reach what is his
         self.prepare()
         self.give_away()
         for arguments, environment, port in self.commands():

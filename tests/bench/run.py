@@ -25,8 +25,8 @@ PASSWORD = "not-a-secret"
 PEOPLE = 40
 RUN_S = 60
 OK, REFUSED, USAGE, IO, UNACCOUNTED = 0, 1, 2, 3, 4
-# As in a benchmark, but the harness chooses the port and reads it from the log.
-CONFIG = re.sub(r"listener .*\n", "", (ROOT / "bench" / "peers" / "jabiru.conf").read_text("utf-8"))
+# As in a benchmark, but the harness chooses the port, reads it from the log, and looks at memory.
+CONFIG = re.sub(r"(listener|debuggable) .*\n", "", (ROOT / "bench" / "peers" / "jabiru.conf").read_text("utf-8"))
 CONFIG = CONFIG.replace("level = warn", "level = info")
 
 

@@ -177,6 +177,7 @@ struct bench {
     struct worker *workers;
     struct conn *conns;
     struct bench_rooms rooms;
+    uint32_t run; /* in the marks of its messages */
     uint64_t began_ns;
     uint64_t sampled_ns, drawn_ns;
     const char *doing; /* for the progress line */

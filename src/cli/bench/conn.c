@@ -25,6 +25,7 @@ enum {
     ADDRESSES = 4000,
     FIRST_ADDRESS = 0x7f010001, /* 127.1.0.1 */
     RETRY_NS = 500 * 1000 * 1000,
+    RETRIES_UNASKED = 20, /* of each worker, in BENCH_CONNECT */
 };
 
 static const uint8_t no_mask[4];
@@ -71,6 +72,20 @@ void conn_cut(struct conn *c)
         release(c);
 }
 
+/* Any server may say that it is too busy; one under a storm may refuse anything for a while. Before
+ * the measurement a few may be dropped without a word. */
+static bool may_try_again(const struct conn *c, struct jb_str detail)
+{
+    const struct worker *w = c->worker;
+
+    if (text_has(detail, "temporary-auth-failure"))
+        return true;
+    if (w->phase != BENCH_CONNECT)
+        return w->bench->scenario->retries;
+    return c->state >= CONN_UPGRADING && detail.n == 0 &&
+           atomic_load_explicit(&w->retries, memory_order_relaxed) < RETRIES_UNASKED;
+}
+
 /* The connection is over, whoever ended it; `why` is in static words. */
 static void lost(struct conn *c, const char *why, struct jb_str detail)
 {
@@ -81,9 +96,7 @@ static void lost(struct conn *c, const char *why, struct jb_str detail)
 
     if (c->state == CONN_CLOSED)
         return;
-    /* Any server may say that it is too busy; one under a storm may refuse anything for a while. */
-    bool again = in_login && (text_has(detail, "temporary-auth-failure") ||
-                              (b->scenario->retries && w->phase != BENCH_CONNECT));
+    bool again = in_login && may_try_again(c, detail);
     release(c);
     if (again) {
         counter_add(&w->retries, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/bench/engine.h"
 
+#include "base/random.h"
 #include "cli/bench/progress.h"
 #include "cli/cli.h"
 
@@ -61,6 +62,11 @@ void worker_sent(struct worker *w, uint64_t due_ns, uint64_t deliveries)
     counter_add(&w->expected, deliveries);
     if (w->bench->options.rate > 0 && w->measure_ns)
         histogram_record(&w->lag, w->now_ns > due_ns ? w->now_ns - due_ns : 0);
+}
+
+bool worker_mark(struct conn *c, struct jb_str text, struct marker *m)
+{
+    return marker_find(text, &c->hint, m) && m->run == c->worker->bench->run;
 }
 
 void worker_deliver(struct conn *c, struct tally *t, const struct marker *m)
@@ -214,6 +220,7 @@ int engine_start(struct bench *b)
     b->samples = jb_zalloc(&jb_allocator_abort, BENCH_SAMPLES * sizeof *b->samples);
     share_out(b);
     b->began_ns = bench_now_ns();
+    jb__random(&b->run, sizeof b->run);
     for (unsigned i = 0; status == CLI_OK && i < b->options.threads; i++)
         status = start_worker(b, i);
     return status;

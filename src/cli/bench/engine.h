@@ -47,6 +47,8 @@ uint64_t worker_begin(struct worker *w, double part);
 /* A worker's share of all connections. */
 double worker_part(const struct worker *w);
 
+/* Finds the mark of a message of this run. */
+bool worker_mark(struct conn *c, struct jb_str text, struct marker *m);
 /* Takes account of a delivery to c. */
 void worker_deliver(struct conn *c, struct tally *t, const struct marker *m);
 /* Counts a message that is sent now and leads to so many deliveries. */

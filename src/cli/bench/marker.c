@@ -2,7 +2,13 @@
 #include "cli/bench/marker.h"
 
 static const char begin[] = "jbm.";
-enum { BEGIN_BYTES = sizeof begin - 1 };
+enum {
+    BEGIN_BYTES = sizeof begin - 1,
+    RUN_AT = BEGIN_BYTES,
+    SENDER_AT = RUN_AT + 9,
+    SERIAL_AT = SENDER_AT + 9,
+    DUE_AT = SERIAL_AT + 9,
+};
 
 static void put_hex(char *p, uint64_t value, int digits)
 {
@@ -33,21 +39,25 @@ static bool take_hex(const char *p, int digits, uint64_t *value)
 void marker_write(char out[MARKER_BYTES], const struct marker *m)
 {
     memcpy(out, begin, BEGIN_BYTES);
-    put_hex(out + 4, m->sender, 8);
-    out[12] = '.';
-    put_hex(out + 13, m->serial, 8);
-    out[21] = '.';
-    put_hex(out + 22, m->due_ns, 16);
+    put_hex(out + RUN_AT, m->run, 8);
+    out[SENDER_AT - 1] = '.';
+    put_hex(out + SENDER_AT, m->sender, 8);
+    out[SERIAL_AT - 1] = '.';
+    put_hex(out + SERIAL_AT, m->serial, 8);
+    out[DUE_AT - 1] = '.';
+    put_hex(out + DUE_AT, m->due_ns, 16);
 }
 
 static bool read_at(const char *p, struct marker *m)
 {
-    uint64_t sender, serial;
+    uint64_t run, sender, serial;
 
-    if (memcmp(p, begin, BEGIN_BYTES) != 0 || p[12] != '.' || p[21] != '.' ||
-        !take_hex(p + 4, 8, &sender) || !take_hex(p + 13, 8, &serial) ||
-        !take_hex(p + 22, 16, &m->due_ns))
+    if (memcmp(p, begin, BEGIN_BYTES) != 0 || p[SENDER_AT - 1] != '.' || p[SERIAL_AT - 1] != '.' ||
+        p[DUE_AT - 1] != '.' || !take_hex(p + RUN_AT, 8, &run) ||
+        !take_hex(p + SENDER_AT, 8, &sender) || !take_hex(p + SERIAL_AT, 8, &serial) ||
+        !take_hex(p + DUE_AT, 16, &m->due_ns))
         return false;
+    m->run = (uint32_t)run;
     m->sender = (uint32_t)sender;
     m->serial = (uint32_t)serial;
     return true;

@@ -8,14 +8,15 @@
 #include "base/str.h"
 
 struct marker {
+    uint32_t run;    /* drawn for each run: what an earlier one left behind is not ours */
     uint32_t sender; /* number of the connection */
     uint32_t serial; /* counts the sender's messages */
     uint64_t due_ns; /* monotonic clock */
 };
 
-/* "jbm." SENDER "." SERIAL "." DUE, in hexadecimal. */
-enum { MARKER_BYTES = 4 + 8 + 1 + 8 + 1 + 16 };
-#define MARKER_BLANK "jbm.00000000.00000000.0000000000000000"
+/* "jbm." RUN "." SENDER "." SERIAL "." DUE, in hexadecimal. */
+enum { MARKER_BYTES = 4 + 8 + 1 + 8 + 1 + 8 + 1 + 16 };
+#define MARKER_BLANK "jbm.00000000.00000000.00000000.0000000000000000"
 
 void marker_write(char out[MARKER_BYTES], const struct marker *m);
 /* Finds the first mark in `text`.  *hint is where the last one was found: servers write alike what

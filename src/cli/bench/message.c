@@ -69,7 +69,9 @@ void message_deinit(struct message *m)
 
 void message_send(struct message *m, struct conn *c, uint64_t due_ns, uint64_t deliveries)
 {
-    struct marker mark = { .sender = c->index, .serial = m->sent++, .due_ns = due_ns };
+    struct marker mark = {
+        .run = c->worker->bench->run, .sender = c->index, .serial = m->sent++, .due_ns = due_ns
+    };
 
     marker_write(m->mark, &mark);
     worker_sent(c->worker, due_ns, deliveries);

@@ -20,15 +20,21 @@ static const double per_day[MIX_KINDS] = {
     [MIX_CHAT] = 120, [MIX_PRESENCE] = 12, [MIX_COME_OR_GO] = 8, [MIX_SPEAK] = 20
 };
 
-enum { REGULARS = 40 }; /* in the room; at most a quarter of all */
+enum {
+    REGULARS = 40, /* in the room; at most a quarter of all */
+    /* Who leaves has had the last message for a moment.  A server that keeps what a client has not
+     * confirmed would be right to deliver it again to one that is gone at once. */
+    LINGER_NS = 500 * 1000 * 1000,
+};
 
 struct person {
     struct message chat, speech;
     struct tally from_partner;
-    uint32_t got;     /* chats from the partner */
-    bool wants_to_go; /* he and his partner send nothing until what is under way has arrived */
-    bool is_regular;  /* in the room, and stays */
-    uint32_t changes; /* of presence */
+    uint32_t got;        /* chats from the partner */
+    bool wants_to_go;    /* he and his partner send nothing until what is under way has arrived */
+    uint64_t goes_at_ns; /* 0: not in the line of those who leave */
+    bool is_regular;     /* in the room, and stays */
+    uint32_t changes;    /* of presence */
     struct tally room[REGULARS];
 };
 
@@ -36,6 +42,8 @@ struct mix {
     double owed[MIX_KINDS]; /* actions that are due */
     uint32_t random;
     uint32_t online, regulars;
+    struct conn **leaving; /* a ring, in the order of their time */
+    uint32_t leaving_at, leaving_count;
 };
 
 /* -- Who ------------------------------------------------------------------------------------- */
@@ -110,13 +118,32 @@ static void change_presence(struct conn *c)
                  shows[p->changes++ % 4]);
 }
 
-/* Leaves when nothing is under way any more. */
+/* Gets into the line of those who leave when nothing is under way any more. */
 static void try_to_go(struct conn *c)
 {
     struct person *p = c->own, *other = partner_of(c)->own;
+    struct mix *m = c->worker->own;
 
-    if (p->wants_to_go && c->state == CONN_READY && p->got == other->chat.sent &&
-        other->got == p->chat.sent) {
+    if (!p->wants_to_go || p->goes_at_ns || c->state != CONN_READY || p->got != other->chat.sent ||
+        other->got != p->chat.sent)
+        return;
+    p->goes_at_ns = c->worker->now_ns + LINGER_NS;
+    m->leaving[(m->leaving_at + m->leaving_count++) % c->worker->conn_count] = c;
+}
+
+/* Those who have lingered leave. */
+static void let_go(struct worker *w)
+{
+    struct mix *m = w->own;
+
+    while (m->leaving_count > 0) {
+        struct conn *c = m->leaving[m->leaving_at];
+        struct person *p = c->own;
+        if (p->goes_at_ns > w->now_ns)
+            return;
+        m->leaving_at = (m->leaving_at + 1) % w->conn_count;
+        m->leaving_count--;
+        p->goes_at_ns = 0;
         p->wants_to_go = false;
         conn_leave(c);
     }
@@ -162,6 +189,7 @@ static void on_tick(struct worker *w, uint64_t now_ns)
     double day_part = ticks * ENGINE_TICK_NS / (w->bench->options.duration_s * 1e9);
 
     w->due_count += (uint64_t)ticks;
+    let_go(w);
     for (int kind = 0; kind < MIX_KINDS; kind++) {
         uint32_t people = kind == MIX_SPEAK ? m->regulars : w->conn_count;
         for (m->owed[kind] += per_day[kind] * people * day_part; m->owed[kind] >= 1 && people > 0;
@@ -181,6 +209,7 @@ static void on_phase(struct worker *w, enum bench_phase phase)
     struct mix *m = jb_zalloc(&jb_allocator_abort, sizeof *m);
     m->random = 2463534242u + w->index;
     m->online = w->conn_count;
+    m->leaving = jb_zalloc(&jb_allocator_abort, w->conn_count * sizeof(struct conn *));
     while (m->regulars < w->conn_count && ((struct person *)w->conns[m->regulars]->own)->is_regular)
         m->regulars++;
     w->own = m;
@@ -194,7 +223,7 @@ static void on_text(struct conn *c, struct jb_str text)
 
     if (w->phase == BENCH_PREPARE) {
         rooms_on_text(c, text);
-    } else if (!marker_find(text, &c->hint, &m)) {
+    } else if (!worker_mark(c, text, &m)) {
         return;
     } else if (text.n > 0 && memmem(text.p, text.n, "groupchat", 9)) {
         if (m.sender < REGULARS)

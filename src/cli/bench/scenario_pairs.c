@@ -54,7 +54,7 @@ static void on_text(struct conn *c, struct jb_str text)
     struct worker *w = c->worker;
     struct marker m;
 
-    if (!marker_find(text, &c->hint, &m))
+    if (!worker_mark(c, text, &m))
         return;
     if (m.sender != (c->index ^ 1)) {
         counter_add(&w->strays, 1);

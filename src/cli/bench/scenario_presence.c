@@ -138,7 +138,7 @@ static void on_text(struct conn *c, struct jb_str text)
         return;
     }
     /* Servers may tell us of ourselves, too. */
-    if (!marker_find(text, &c->hint, &m) || m.sender == c->index)
+    if (!worker_mark(c, text, &m) || m.sender == c->index)
         return;
     uint32_t slot = slot_of(&w->bench->options, c->index, m.sender);
     if (slot == NO_SLOT)

@@ -66,7 +66,7 @@ static void on_text(struct conn *c, struct jb_str text)
         rooms_on_text(c, text);
         return;
     }
-    if (!marker_find(text, &c->hint, &m))
+    if (!worker_mark(c, text, &m))
         return;
     if (m.sender >= speakers(&w->bench->options)) {
         counter_add(&w->strays, 1);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct marker some = { 0x12ab, 0xffffffff, 0x0123456789abcdef };
+static const struct marker some = { 0xfedcba98, 0x12ab, 0xffffffff, 0x0123456789abcdef };
 
 static size_t wrap(char *out, size_t room, const char *before, const char *after)
 {
@@ -18,6 +18,7 @@ static size_t wrap(char *out, size_t room, const char *before, const char *after
 
 static void assert_some(const struct marker *m)
 {
+    assert_int_equal(m->run, some.run);
     assert_int_equal(m->sender, some.sender);
     assert_int_equal(m->serial, some.serial);
     assert_true(m->due_ns == some.due_ns);
