@@ -22,9 +22,9 @@ static const double per_day[MIX_KINDS] = {
 
 enum {
     REGULARS = 40, /* in the room; at most a quarter of all */
-    /* Who leaves has had the last message for a moment.  A server that keeps what a client has not
-     * confirmed would be right to deliver it again to one that is gone at once. */
-    LINGER_NS = 500 * 1000 * 1000,
+    /* Who leaves has had the last message for a while.  jabirud delivers again what a client
+     * without stream management has had no time to confirm, which takes up to a second. */
+    LINGER_MS = 2500,
 };
 
 struct person {
@@ -127,7 +127,7 @@ static void try_to_go(struct conn *c)
     if (!p->wants_to_go || p->goes_at_ns || c->state != CONN_READY || p->got != other->chat.sent ||
         other->got != p->chat.sent)
         return;
-    p->goes_at_ns = c->worker->now_ns + LINGER_NS;
+    p->goes_at_ns = c->worker->now_ns + LINGER_MS * 1000000ull;
     m->leaving[(m->leaving_at + m->leaving_count++) % c->worker->conn_count] = c;
 }
 
@@ -279,7 +279,8 @@ const struct scenario scenario_mix = {
     .more =
         "People chat in pairs, change presence, come and go with the hours; some sit in a room,\n"
         "where the server has rooms.  In a day each of them sends 120 chats at most (when both\n"
-        "are online), 12 presences, comes or goes 8 times; who is in the room speaks 20 times.\n\n"
+        "are online), 12 presences, comes or goes 8 times; who is in the room speaks 20 times.\n"
+        "Who goes has had his last message for 2.5 seconds.\n\n"
         "  --connections N         people (500)\n"
         "  --duration SECONDS      of the day (60)\n\n"
         "example: jabiru bench mix --url ws://127.0.0.1:5280/xmpp-websocket --auth anonymous\\\n"
