@@ -16,6 +16,14 @@ bool inject_begin(void)
     return jb__inject_parse(getenv("JABIRU_INJECT"));
 }
 
+uint32_t inject_sm_first(void)
+{
+    uint64_t first = 0;
+
+    (void)jb_str_u64(jb_strz(getenv("JABIRU_SM_FIRST")), UINT32_MAX, &first);
+    return (uint32_t)first;
+}
+
 static json_t *counts(void)
 {
     json_t *all = json_object();

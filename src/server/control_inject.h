@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Test builds: how a test reaches base/inject.h.  No release has any of this.
  *
- * The environment variable JABIRU_INJECT arms points from the start on (jb__inject_parse has its
+ * The environment variable JABIRU_SM_FIRST says where the counters of stream management begin, so that
+ * a test need not send 2^32 stanzas to see them wrap; JABIRU_INJECT arms points from the start on (jb__inject_parse has its
  * form).  A running server takes the command "inject" on its control socket:
  *
  *     > {"id":1,"command":"inject","args":{"arm":"sql:17+"}}
@@ -18,6 +19,7 @@
 
 /* The first thing main does.  False: JABIRU_INJECT is malformed. */
 bool inject_begin(void);
+uint32_t inject_sm_first(void);
 void control_inject(struct control_call *call);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/host.h"
 
+#include "server/control_inject.h"
 #include "server/module.h"
 
 #include <stdatomic.h>
@@ -14,6 +15,9 @@ struct conf *conf_new(const struct config *config)
     c->refs = 1;
     c->config = config;
     c->stream.limits = config->limits;
+#ifdef JABIRU_TEST_HOOKS
+    c->stream.sm_first = inject_sm_first();
+#endif
     jb__arena_init(&c->arena, alloc, (config->host_count + 1) * 8 * 1024);
     c->stream.fail_from = config->hosts[0].name;
     c->stream.fail_id = jb__random_id;

@@ -6,7 +6,7 @@
 
 A client writes down what it did and saw, one JSON list a line, in order:
 
-    ["enabled", ID]          stream management was enabled; both counters begin at 0
+    ["enabled", ID, FIRST]   stream management was enabled; both counters begin at 0, or at FIRST
     ["sent", TOKEN, TO]      a stanza was handed to the socket; TOKEN null: one that is not stored
     ["acked", H]             <a h='H'/>
     ["resumed", H]           <resumed h='H'/>; what is sent from here on follows stanza H
@@ -94,10 +94,10 @@ class Outbox:
             if token is not None:
                 self.acked.add(token)
 
-    def enabled(self, _id=None):
+    def enabled(self, _id=None, first=0):
         self.queue.clear()
         self.session += 1
-        self.sent = self.h = 0
+        self.sent = self.h = first
 
     def give_up(self):
         """The server has said how far it came: what follows is not stored."""

@@ -188,6 +188,7 @@ class Client:
         self.host, self.port, self.password, self.domain = host, port, password, domain
         self.user, self.resource = user, resource
         self.bare = f"{user}@{domain}"
+        self.first = 0                  # where the counters begin: 0 but in a test of their wrapping
         self.log = []
         self.socket = None
         self.online = asyncio.Event()   # bound or resumed, and free to send
@@ -272,8 +273,8 @@ class Client:
         stream.socket.send(f"<enable xmlns='{SM}' resume='true'/>")
         enabled = await stream.expect("{%s}enabled" % SM)
         self.sm_id = enabled.get("id")
-        self.handled = self.sent = 0
-        self.log.append(["enabled", self.sm_id])
+        self.handled = self.sent = self.first
+        self.log.append(["enabled", self.sm_id, self.first])
 
     async def _connect(self):
         self.socket = await Socket.open(self.host, self.port)
@@ -350,6 +351,12 @@ class Client:
                 self.socket.abort()
             if not self.stopping:
                 await asyncio.sleep(random.uniform(0.02, 0.2))
+
+    def drop(self):
+        """The connection is lost, and nobody else hears of it."""
+        if self.online.is_set():
+            self.online.clear()
+            self.socket.abort()
 
     def stop(self):
         """Ends as if the network was gone: what was not acknowledged stays so."""

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 from registry import fault
-from world import World, check, make_server, raise_descriptor_limit
+from world import World, check, raise_descriptor_limit, running
 
 
 async def restart_in_thread(server):
@@ -42,9 +42,11 @@ async def kill_round(world, rate):
     return took, world.judge()
 
 
-async def kill_rounds(server, count, rounds, rate):
+async def kill_rounds(server, count, rounds, rate, first=0):
     took, figures = [], {}
     async with World(server, count) as world:
+        for client in world.clients:
+            client.first = first
         await world.enter()
         for number in range(rounds):
             seconds, figures = await kill_round(world, rate)
@@ -72,20 +74,55 @@ def fill_archive(server, rows):
 def test_kill(options):
     count, rounds, rate = (500, 100, 2000) if options.long else (50, 5, 500)
     raise_descriptor_limit()
-    server = make_server(options, count)
-    try:
+    with running(options, count) as server:
         if options.long:
             server.terminate()
             fill_archive(server, 1000000)
             server.start()
         took, figures = asyncio.run(kill_rounds(server, count, rounds, rate))
         check(max(took) <= 2.0, f"served again only after {max(took):.2f} s")
-    except BaseException:
-        server.abandon()
-        raise
-    server.stop()
     return (f"{rounds} rounds, {count} clients: {figures['acknowledged']} acknowledged, 0 lost, 0 twice "
             f"({figures['again']} came again and were dropped); serving again in {max(took):.2f} s at most")
+
+
+async def dropped_connections(server, count, seconds, rate, first=0):
+    """Traffic while connections are lost all the time; every session must be resumed."""
+    async with World(server, count) as world:
+        for client in world.clients:
+            client.first = first
+        await world.enter()
+        world.start_traffic(rate)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            world.random.choice(world.clients).drop()
+            await asyncio.sleep(0.3 / count)
+        await world.stop_traffic()
+        await world.settle()
+        figures = world.judge()
+    check(figures["failed"] == 0, f"{figures['failed']} sessions were lost")
+    check(figures["resumed"] >= count, f"only {figures['resumed']} resumptions")
+    return figures
+
+
+@fault("drops", "connections are lost all the time: every session is resumed, nothing is lost or doubled")
+def test_drops(options):
+    count, seconds, rate = (300, 120, 1500) if options.long else (40, 4, 400)
+    with running(options, count) as server:
+        figures = asyncio.run(dropped_connections(server, count, seconds, rate))
+    return f"{figures['resumed']} resumptions of {count} sessions, {figures['acknowledged']} messages, 0 lost, 0 twice"
+
+
+NEARLY_WRAPPED = (1 << 32) - 3
+
+
+@fault("wrap", "61: counters that begin at 2^32-3 wrap, with resumptions and a death in between", hooks=True)
+def test_wrap(options):
+    env = {"JABIRU_SM_FIRST": str(NEARLY_WRAPPED)}
+    with running(options, 10, env=env) as server:
+        figures = asyncio.run(dropped_connections(server, 10, 20 if options.long else 3, 100, NEARLY_WRAPPED))
+    with running(options, 10, env=env) as server:
+        _, after = asyncio.run(kill_rounds(server, 10, 10 if options.long else 2, 100, NEARLY_WRAPPED))
+    return f"{figures['resumed']} resumptions and {after['failed']} refused ones, 0 lost, 0 twice"
 
 
 async def restart_round(world, rate):
@@ -130,12 +167,7 @@ def test_restart(options):
     count, rounds = (10000, 20) if options.long else (300, 2)
     limit = raise_descriptor_limit()
     check(limit > count + 100, f"RLIMIT_NOFILE is {limit}")
-    server = make_server(options, count)
-    try:
+    with running(options, count) as server:
         took, figures = asyncio.run(restarts(server, count, rounds))
-    except BaseException:
-        server.abandon()
-        raise
-    server.stop()
     return (f"{rounds} restarts, {count} sessions: {figures['resumed']} resumed, 0 lost, 0 twice; "
             f"all back after {max(took):.1f} s at most")

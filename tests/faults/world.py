@@ -2,6 +2,7 @@
 """A server, its users as clients, messages between them at a rate, and the judgement at the end."""
 
 import asyncio
+import contextlib
 import json
 import pathlib
 import random
@@ -126,6 +127,18 @@ def make_server(options, count, config=RELAXED, **more):
         server.abandon()
         raise
     return server
+
+
+@contextlib.contextmanager
+def running(options, count, **more):
+    """A server with that many users for a block; what the block raises is what counts."""
+    server = make_server(options, count, **more)
+    try:
+        yield server
+    except BaseException:
+        server.abandon()
+        raise
+    server.stop()
 
 
 class World:
