@@ -16,7 +16,8 @@ import time
 import traceback
 
 import world  # noqa: F401  (sets the path)
-import deaths  # noqa: F401  (importing registers the tests)
+import unittests  # noqa: F401  (importing registers the tests)
+import deaths  # noqa: F401
 import disk  # noqa: F401
 import torture  # noqa: F401
 from registry import TESTS, Skip
