@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/bench/engine.h"
 
+#include "base/assert.h"
 #include "base/random.h"
 #include "cli/bench/progress.h"
 #include "cli/cli.h"
@@ -201,6 +202,7 @@ static void share_out(struct bench *b)
 {
     uint32_t n = b->options.connections, threads = b->options.threads;
 
+    jb_assert(threads > 0);
     for (unsigned i = 0; i < threads; i++)
         b->workers[i].conns =
             jb_zalloc(&jb_allocator_abort, (n / threads + 2) * sizeof(struct conn *));

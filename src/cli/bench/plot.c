@@ -23,12 +23,11 @@ double plot_step(double most)
 {
     if (!(most > 0))
         return 1;
-    double power = pow(10, floor(log10(most / 8)));
-    for (;; power *= 10) {
+    for (int digits = (int)floor(log10(most / 8));; digits++) {
         static const double steps[] = { 1, 2, 5 };
         for (int i = 0; i < 3; i++)
-            if (most / (power * steps[i]) <= 8)
-                return power * steps[i];
+            if (most / (pow(10, digits) * steps[i]) <= 8)
+                return pow(10, digits) * steps[i];
     }
 }
 

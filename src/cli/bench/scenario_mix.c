@@ -185,16 +185,18 @@ static void on_tick(struct worker *w, uint64_t now_ns)
     static void (*const act[MIX_KINDS])(struct conn * c) = { chat, change_presence, come_or_go,
                                                              speak };
     struct mix *m = w->own;
-    double ticks = (double)((now_ns - w->clock_ns) / ENGINE_TICK_NS - w->due_count);
-    double day_part = ticks * ENGINE_TICK_NS / (w->bench->options.duration_s * 1e9);
+    uint64_t ticks = (now_ns - w->clock_ns) / ENGINE_TICK_NS - w->due_count;
+    double day_part = (double)ticks * ENGINE_TICK_NS / (w->bench->options.duration_s * 1e9);
 
-    w->due_count += (uint64_t)ticks;
+    w->due_count += ticks;
     let_go(w);
     for (int kind = 0; kind < MIX_KINDS; kind++) {
         uint32_t people = kind == MIX_SPEAK ? m->regulars : w->conn_count;
-        for (m->owed[kind] += per_day[kind] * people * day_part; m->owed[kind] >= 1 && people > 0;
-             m->owed[kind]--)
+        m->owed[kind] += per_day[kind] * people * day_part;
+        while (m->owed[kind] >= 1) {
+            m->owed[kind] -= 1;
             act[kind](w->conns[draw(m, people)]);
+        }
     }
 }
 
