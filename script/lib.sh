@@ -11,7 +11,8 @@ packages_node='nodejs npm'
 packages_fuzz='clang-14 libclang-rt-14-dev'
 packages_analyze='clang-tidy-14 cppcheck'
 packages_coverage='gcovr'
-packages_test='systemd chromium fonts-dejavu-core python3-nbxmpp python3-gi libjs-strophe'
+packages_test='systemd chromium fonts-dejavu-core python3-nbxmpp python3-gi libjs-strophe
+    prosody prosody-modules ejabberd'
 
 say() {
     printf '%s\n' "$*"

@@ -62,6 +62,7 @@ enum jb_option {
     JB_OPTION_CA_FILE,   /* certificates to trust instead of the system's: a PEM file */
     JB_OPTION_CA_DIR,    /* or a folder, as `openssl rehash` makes it */
     JB_OPTION_MECHANISM, /* the weakest to accept, by name: "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS" */
+    JB_OPTION_TOKEN,     /* what jb_client_token() gave, perhaps in an earlier run (XEP-0484) */
     JB_OPTION_COUNT
 };
 
@@ -114,8 +115,8 @@ JB_API JB_NODISCARD int jb_client_set_text(struct jb_client *client, enum jb_opt
  * Connects to an account's server, and stays connected.
  *
  * `jid` is "local@domain", or "domain" for a server that lets strangers in (`password` is then
- * NULL).  A resource in it is the one to ask for.  Without JB_OPTION_URL the endpoint is found by
- * the domain's host-meta (XEP-0156, XEP-0487) over HTTPS.
+ * NULL, as it may be with JB_OPTION_TOKEN).  A resource in it is the one to ask for.  Without
+ * JB_OPTION_URL the endpoint is found by the domain's host-meta (XEP-0156, XEP-0487) over HTTPS.
  *
  * Returns at once; ONLINE or OFFLINE follows.
  *
@@ -222,6 +223,19 @@ JB_API const char *jb_client_jid(const struct jb_client *client);
  * Returns:    the words; "" when not online
  */
 JB_API const char *jb_client_security(const struct jb_client *client);
+
+/**
+ * A token to log in with instead of the password, when the server gives out such (XEP-0484).
+ *
+ * It is used by the client itself when it comes back.  A program that wants to keep no password may
+ * store it, as secretly as it would a password, and give it to a later client by JB_OPTION_TOKEN.
+ * It may be another one after each ONLINE and RESUMED.
+ *
+ * Ownership:  the client's; lives until the next jb_client_process()
+ * Threads:    the one that owns the client
+ * Returns:    the token, one line; "" when there is none
+ */
+JB_API const char *jb_client_token(const struct jb_client *client);
 
 /**
  * Sends a stanza, given as XML without an XML declaration; its namespace may be left out.

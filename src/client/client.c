@@ -7,6 +7,7 @@
 #include "net/tls.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 
 enum { ARENA_SPARE_BYTES = 1024 * 1024, ARENA_FACTOR = 16 };
 
@@ -40,6 +41,19 @@ static void set_limits(struct jb_client *c)
     l->scram_iterations_most = jb__setting(c, JB_SETTING_ITERATIONS_MOST);
 }
 
+/* A random UUID (RFC 9562 section 5.4). */
+static void make_agent(char out[37])
+{
+    uint8_t r[16];
+
+    jb__random(r, sizeof r);
+    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
+    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+    snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
+             r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13],
+             r[14], r[15]);
+}
+
 int jb_client_new(struct jb_client **out, const struct jb_allocator *memory)
 {
     if (!memory)
@@ -55,6 +69,7 @@ int jb_client_new(struct jb_client **out, const struct jb_allocator *memory)
     set_limits(c);
     c->stream_config.mask_key = mask_key;
     jb__random(&c->seen_key, sizeof c->seen_key);
+    make_agent(c->agent);
     c->deadline_ms = UINT64_MAX;
     c->sock = JB__SOCK_NONE;
     c->outbox_end = &c->outbox;
@@ -64,17 +79,17 @@ int jb_client_new(struct jb_client **out, const struct jb_allocator *memory)
     return 0;
 }
 
-static void free_secret(struct jb_client *c)
+static void free_secret(struct jb_client *c, char **secret)
 {
-    if (c->password)
-        OPENSSL_cleanse(c->password, strlen(c->password));
-    jb_free(&c->memory, c->password);
-    c->password = NULL;
+    if (*secret)
+        OPENSSL_cleanse(*secret, strlen(*secret));
+    jb_free(&c->memory, *secret);
+    *secret = NULL;
 }
 
 static void free_account(struct jb_client *c)
 {
-    free_secret(c);
+    free_secret(c, &c->password);
     jb_free(&c->memory, c->jid);
     jb_free(&c->memory, c->domain);
     jb_free(&c->memory, c->wish_text);
@@ -97,7 +112,7 @@ void jb_client_free(struct jb_client *c)
     jb_free(&memory, c->redirect);
     free_account(c);
     for (int k = 0; k < JB_OPTION_COUNT; k++)
-        jb_free(&memory, c->options[k]);
+        free_secret(c, &c->options[k]); /* one of them is */
     jb__buf_deinit(&c->out);
     jb__arena_deinit(&c->arena);
     jb_free(&memory, c);
@@ -144,7 +159,7 @@ int jb_client_set_text(struct jb_client *c, enum jb_option option, const char *t
         return JB_EINVAL;
     if (text && !(copy = jb__client_copy(c, jb_strz(text))))
         return JB_ENOMEM;
-    jb_free(&c->memory, c->options[option]);
+    free_secret(c, &c->options[option]);
     c->options[option] = copy;
     if (option == JB_OPTION_CA_FILE || option == JB_OPTION_CA_DIR) {
         jb__tls_ctx_unref(c->tls); /* a connection keeps the one it has */
@@ -167,7 +182,7 @@ static int take_account(struct jb_client *c, struct jb__arena *arena, struct jb_
         rc = jb_jid_domain_ascii(jb_jid_domain(full), arena, &ascii);
     if (rc != 0)
         return rc;
-    if (full.local && !password)
+    if (full.local && !password && !c->options[JB_OPTION_TOKEN])
         return JB_EINVAL;
     c->jid = jb__client_copy(c, jb_jid_bare_str(full));
     c->domain = jb__client_copy(c, ascii);
@@ -176,6 +191,7 @@ static int take_account(struct jb_client *c, struct jb__arena *arena, struct jb_
     if (!c->jid || !c->domain || !c->password || !c->wish_text)
         return JB_ENOMEM;
     c->wish = jb_strz(c->wish_text);
+    c->is_stranger = full.local == 0;
     c->self = jb_jid_bare(full);
     c->self.p = c->jid;
     return 0;
@@ -379,6 +395,11 @@ const char *jb_client_jid(const struct jb_client *c)
 const char *jb_client_security(const struct jb_client *c)
 {
     return jb_client_is_online(c) ? c->security : "";
+}
+
+const char *jb_client_token(const struct jb_client *c)
+{
+    return c->options[JB_OPTION_TOKEN] ? c->options[JB_OPTION_TOKEN] : "";
 }
 
 const char *jb_version(void)

@@ -4,7 +4,7 @@
  *     client.c      making, settings, connect and disconnect, what to wait for
  *     link.c        one attempt: dialling, the upgrade, bytes in and out, its end
  *     discover.c    where a domain's endpoint is; host_meta_read.c reads the documents
- *     login.c       from the server's first features to a bound resource
+ *     login.c       from the server's first features to a bound resource; sasl2.c in one round
  *     session.c     the stream's events, one after the other, and what the program hears of them
  *     inbound.c     stanzas: which are to be trusted, which the library answers itself
  *     outbox.c      what is sent: stanzas, messages that wait
@@ -93,7 +93,9 @@ struct jb_client {
     char *jid;          /* text of `self` */
     struct jb_jid self; /* full once bound */
     char *domain;       /* A-labels */
-    char *password;     /* overwritten before it is freed */
+    bool is_stranger;   /* no name of one's own: the server makes one up */
+    char *password;     /* overwritten before it is freed; "": none */
+    char agent[37];     /* this client's UUID, for servers with SASL 2 */
     struct jb_str wish; /* the resource to ask for; in `wish_text` */
     char *wish_text;
 

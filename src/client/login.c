@@ -1,51 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* From an open WebSocket to a bound resource: SASL (RFC 6120 section 6), a restart, binding
  * (section 7).  What this needs lives as long as the login, no longer. */
-#include "client/client_impl.h"
+#include "client/login.h"
 
 #include "base/random.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
 
-enum step {
-    STEP_FEATURES, /* waiting for <open/> and the features with mechanisms */
-    STEP_AUTH,     /* an exchange is under way */
-    STEP_RESTART,  /* authenticated; waiting for <open/> and the features with <bind/> */
-    STEP_RESUME,   /* asked to go on with the session from before (XEP-0198) */
-    STEP_BIND,     /* waiting for the resource */
-    STEP_ENABLE,   /* bound; asked for stream management */
-};
-
-struct jb__login {
-    enum step step;
-    bool has_sm; /* the server offers stream management */
-    struct jb__sasl_account account;
-    struct jb__sasl_client sasl;
-    uint8_t binding[JB__SASL_BINDING_COUNT][JB__BINDING_BYTES];
-    uint8_t nonce[JB__SASL_NONCE_BYTES];
-    struct jb__sasl_offered offered;
-    struct jb__buf advertised; /* all mechanisms and bindings by name (XEP-0474) */
-};
-
-enum { LOGIN_BYTES = 256 * 1024 }; /* of an element we send: the limits of SASL are narrower */
-
 static const char bind_id[] = "bind";
 
 /* ---- the beginning and the end ---- */
 
-/* Ends the connection for a fault of the server's, or for want of memory. */
-static void fail(struct jb_client *c, int rc, const char *words)
+void jb__login_fail(struct jb_client *c, int rc, const char *words)
 {
     jb__link_fail_code(c, rc, JB_REASON_PROTOCOL, words);
 }
 
 static void open_stream(struct jb_client *c)
 {
-    int rc = jb_stream_open(&c->stream, JB_STR_NONE, jb_jid_domain(c->self), JB_STR_NONE);
+    /* Who we are goes out encrypted only (RFC 6120 section 4.7.1). */
+    struct jb_str from = c->url.tls && !c->is_stranger ? jb_jid_bare_str(c->self) : JB_STR_NONE;
+    int rc = jb_stream_open(&c->stream, from, jb_jid_domain(c->self), JB_STR_NONE);
 
     if (rc != 0)
-        fail(c, rc, "");
+        jb__login_fail(c, rc, "");
 }
 
 /* The weakest mechanism that will do.  Without TLS a password never goes out as it is. */
@@ -80,10 +59,10 @@ void jb__login_begin(struct jb_client *c)
 {
     c->login = jb_zalloc(&c->memory, sizeof *c->login);
     if (!c->login) {
-        fail(c, JB_ENOMEM, "");
+        jb__login_fail(c, JB_ENOMEM, "");
         return;
     }
-    jb__buf_init(&c->login->advertised, &c->memory, LOGIN_BYTES);
+    jb__buf_init(&c->login->advertised, &c->memory, JB__LOGIN_BYTES);
     begin_sasl(c, c->login);
     open_stream(c);
 }
@@ -172,13 +151,20 @@ static int read_bindings(struct jb_client *c, const struct jb_doc *doc)
     return rc == 0 ? join(&c->login->advertised, &names) : rc;
 }
 
-/* Sends what SASL has to say in an element. */
+int jb__login_read_offer(struct jb_client *c, const struct jb_doc *doc, uint16_t list)
+{
+    int rc = read_mechanisms(c, doc, list);
+
+    return rc == 0 ? read_bindings(c, doc) : rc;
+}
+
+/* Says what SASL has to say in an element of RFC 6120. */
 static void send_sasl(struct jb_client *c, const char *name, struct jb_str mech, struct jb_str text)
 {
     struct jb__buf buf;
     struct jb_xml x;
 
-    jb__buf_init(&buf, &c->memory, LOGIN_BYTES);
+    jb__buf_init(&buf, &c->memory, JB__LOGIN_BYTES);
     jb_xml_begin(&x, &buf);
     jb_xml_open(&x, name, JB_NS_SASL);
     if (mech.n)
@@ -193,7 +179,7 @@ static void send_sasl(struct jb_client *c, const char *name, struct jb_str mech,
         OPENSSL_cleanse(buf.p, buf.n);
     jb__buf_deinit(&buf);
     if (rc != 0)
-        fail(c, rc, "");
+        jb__login_fail(c, rc, "");
 }
 
 /* Why SASL cannot go on, as SASL sees it. */
@@ -219,21 +205,28 @@ static void take_step(struct jb_client *c, enum jb__sasl_step step, bool first)
         step = jb__sasl_client_hashed(s, &job);
         jb__sasl_hash_wipe(&job);
     }
-    if (step == JB__SASL_CHALLENGE)
-        send_sasl(c, first ? "auth" : "response", first ? jb__sasl_mech_name(s->mech) : JB_STR_NONE,
-                  s->out);
+    struct jb_str mech = first ? jb__sasl_mech_name(s->mech) : JB_STR_NONE;
+    if (step == JB__SASL_CHALLENGE && c->login->is_sasl2)
+        jb__sasl2_say(c, first, mech, s->out);
+    else if (step == JB__SASL_CHALLENGE)
+        send_sasl(c, first ? "auth" : "response", mech, s->out);
     else if (step == JB__SASL_FAILURE)
         on_sasl_failed(c);
 }
 
-static void begin_exchange(struct jb_client *c)
+void jb__login_begin_exchange(struct jb_client *c)
 {
     struct jb__login *l = c->login;
 
+    if (!c->is_stranger && !c->password[0]) { /* there was only a token */
+        jb__link_fail(c, JB_REASON_PASSWORD,
+                      JB_STR("the token is of no use, and there is no password"));
+        return;
+    }
     jb__random(l->nonce, sizeof l->nonce);
     l->offered.nonce = l->nonce;
     l->offered.advertised = jb__buf_str(&l->advertised);
-    l->step = STEP_AUTH;
+    l->step = JB__STEP_AUTH;
     take_step(c, jb__sasl_client_begin(&l->sasl, &l->offered), true);
 }
 
@@ -249,54 +242,71 @@ static void keep_security(struct jb_client *c)
              JB_STR_ARG(jb__sasl_mech_name(s->mech)), bound ? " " : "", JB_STR_ARG(binding));
 }
 
-static void on_success(struct jb_client *c, struct jb_str text)
+bool jb__login_is_proven(struct jb_client *c, struct jb_str text)
 {
     if (jb__sasl_client_success(&c->login->sasl, text) != JB__SASL_SUCCESS) {
         on_sasl_failed(c);
-        return;
+        return false;
     }
     keep_security(c);
+    return true;
+}
+
+static void on_success(struct jb_client *c, struct jb_str text)
+{
+    if (!jb__login_is_proven(c, text))
+        return;
     jb_stream_authenticated(&c->stream);
-    c->login->step = STEP_RESTART;
+    c->login->step = JB__STEP_RESTART;
     open_stream(c);
+}
+
+void jb__login_on_challenge(struct jb_client *c, struct jb_str text)
+{
+    take_step(c, jb__sasl_client_challenge(&c->login->sasl, text), false);
 }
 
 /* Another mechanism is only tried when this one was the trouble, not the password: a wrong one
  * would count several times, and whoever sits in between would choose the weakest. */
-static void on_failure(struct jb_client *c, const struct jb_doc *doc)
+void jb__login_on_refusal(struct jb_client *c, struct jb_str condition, struct jb_str said)
 {
-    uint16_t condition = jb_node_first(doc, 0);
-    struct jb_str name = condition ? jb_node_name(doc, condition) : JB_STR_NONE;
-    uint16_t text = jb_node_child(doc, 0, "text", JB_NS_SASL);
-    struct jb_str said = text ? jb_node_text(doc, text, &c->arena) : JB_STR_NONE;
     char words[JB__WORDS_BYTES];
 
     jb__sasl_client_refused(&c->login->sasl);
-    if (jb_str_eqz(name, "invalid-mechanism") || jb_str_eqz(name, "mechanism-too-weak")) {
-        begin_exchange(c);
+    if (jb_str_eqz(condition, "invalid-mechanism") || jb_str_eqz(condition, "mechanism-too-weak")) {
+        jb__login_begin_exchange(c);
         return;
     }
-    int n = snprintf(words, sizeof words, "%.*s%s%.*s", JB_STR_ARG(name), said.n ? ": " : "",
+    int n = snprintf(words, sizeof words, "%.*s%s%.*s", (int)(condition.n < 64 ? condition.n : 64),
+                     condition.p ? condition.p : "", said.n ? ": " : "",
                      (int)(said.n < 128 ? said.n : 128), said.p ? said.p : "");
-    jb__link_fail(c,
-                  jb_str_eqz(name, "temporary-auth-failure") ? JB_REASON_ERROR : JB_REASON_PASSWORD,
-                  jb_str(words, (size_t)n));
+    bool is_passing = jb_str_eqz(condition, "temporary-auth-failure");
+    jb__link_fail(c, is_passing ? JB_REASON_ERROR : JB_REASON_PASSWORD, jb_str(words, (size_t)n));
+}
+
+static void on_failure(struct jb_client *c, const struct jb_doc *doc)
+{
+    uint16_t condition = jb_node_first(doc, 0);
+    uint16_t text = jb_node_child(doc, 0, "text", JB_NS_SASL);
+
+    jb__login_on_refusal(c, condition ? jb_node_name(doc, condition) : JB_STR_NONE,
+                         text ? jb_node_text(doc, text, &c->arena) : JB_STR_NONE);
 }
 
 static void on_sasl(struct jb_client *c, const struct jb_doc *doc)
 {
     struct jb_str text = jb_str_trim(jb_node_text(doc, 0, &c->arena));
 
-    if (c->login->step != STEP_AUTH)
-        fail(c, 0, "an answer to no authentication");
+    if (c->login->step != JB__STEP_AUTH || c->login->is_sasl2)
+        jb__login_fail(c, 0, "an answer to no authentication");
     else if (jb_node_is(doc, 0, "challenge", JB_NS_SASL))
-        take_step(c, jb__sasl_client_challenge(&c->login->sasl, text), false);
+        jb__login_on_challenge(c, text);
     else if (jb_node_is(doc, 0, "success", JB_NS_SASL))
         on_success(c, text);
     else if (jb_node_is(doc, 0, "failure", JB_NS_SASL))
         on_failure(c, doc);
     else
-        fail(c, 0, "neither challenge, success nor failure");
+        jb__login_fail(c, 0, "neither challenge, success nor failure");
 }
 
 /* ---- binding ---- */
@@ -308,7 +318,7 @@ static void send_bind(struct jb_client *c)
     const char *set = c->options[JB_OPTION_RESOURCE];
     struct jb_str resource = set ? jb_strz(set) : c->wish;
 
-    jb__buf_init(&buf, &c->memory, LOGIN_BYTES);
+    jb__buf_init(&buf, &c->memory, JB__LOGIN_BYTES);
     jb_xml_begin(&x, &buf);
     jb_xml_open(&x, "iq", JB_NS_CLIENT);
     jb_xml_attrz(&x, "type", "set");
@@ -322,20 +332,20 @@ static void send_bind(struct jb_client *c)
     if (rc == 0)
         rc = jb_stream_send_raw(&c->stream, jb__buf_str(&buf));
     jb__buf_deinit(&buf);
-    c->login->step = STEP_BIND;
+    c->login->step = JB__STEP_BIND;
     if (rc != 0)
-        fail(c, rc, "");
+        jb__login_fail(c, rc, "");
 }
 
 /* The address that the server gave, which must be one of ours (a stranger's whole name is the
  * server's to choose). */
-static int take_jid(struct jb_client *c, struct jb_str text)
+int jb__login_take_jid(struct jb_client *c, struct jb_str text)
 {
     struct jb_jid jid;
     int rc = jb_jid_parse(text, &c->arena, &jid);
 
     if (rc == 0 && (!jid.resource || !jb_str_eq(jb_jid_domain(jid), jb_jid_domain(c->self)) ||
-                    (c->password[0] && !jb_jid_eq_bare(jid, c->self))))
+                    (!c->is_stranger && !jb_jid_eq_bare(jid, c->self))))
         rc = JB_EINVAL;
     if (rc != 0)
         return rc;
@@ -351,7 +361,7 @@ static int take_jid(struct jb_client *c, struct jb_str text)
 
 /* ---- stream management ---- */
 
-static void go_online(struct jb_client *c, bool resumed)
+void jb__login_go_online(struct jb_client *c, bool resumed)
 {
     jb__login_end(c);
     jb__session_begin(c, resumed);
@@ -360,34 +370,37 @@ static void go_online(struct jb_client *c, bool resumed)
 static void enable_sm(struct jb_client *c)
 {
     if (!c->login->has_sm || !jb__setting(c, JB_SETTING_RESUME)) {
-        go_online(c, false);
+        jb__login_go_online(c, false);
         return;
     }
-    c->login->step = STEP_ENABLE;
+    c->login->step = JB__STEP_ENABLE;
     int rc = jb_stream_sm_enable(&c->stream, true);
     if (rc != 0)
-        fail(c, rc, "");
+        jb__login_fail(c, rc, "");
+}
+
+int jb__login_take_sm(struct jb_client *c, struct jb_str id, bool resume)
+{
+    if (!resume || id.n == 0)
+        return 0;
+    c->sm_id = jb__client_copy(c, id);
+    return c->sm_id ? 0 : JB_ENOMEM;
 }
 
 /* The server's `location` is not followed: the endpoint we know is the one we trust. */
 static void on_sm_enabled(struct jb_client *c, const struct jb_sm_event *sm)
 {
-    if (c->login->step != STEP_ENABLE) {
-        fail(c, 0, "stream management out of turn");
+    if (c->login->step != JB__STEP_ENABLE) {
+        jb__login_fail(c, 0, "stream management out of turn");
         return;
     }
-    if (sm->resume && sm->id.n) {
-        c->sm_id = jb__client_copy(c, sm->id);
-        if (!c->sm_id) {
-            fail(c, JB_ENOMEM, "");
-            return;
-        }
-    }
-    go_online(c, false);
+    if (jb__login_take_sm(c, sm->id, sm->resume) != 0)
+        jb__login_fail(c, JB_ENOMEM, "");
+    else
+        jb__login_go_online(c, false);
 }
 
-/* What the server says it has handled of the session from before; 0 or JB_EINVAL. */
-static int take_handled(struct jb_client *c, uint32_t h)
+int jb__login_take_handled(struct jb_client *c, uint32_t h)
 {
     int rc = jb_sm_acknowledge(&c->saved, h);
 
@@ -398,29 +411,29 @@ static int take_handled(struct jb_client *c, uint32_t h)
 
 static void on_sm_resumed(struct jb_client *c, const struct jb_sm_event *sm)
 {
-    if (c->login->step != STEP_RESUME || !jb_str_eqz(sm->id, c->sm_id) ||
-        take_handled(c, sm->h) != 0) {
+    if (c->login->step != JB__STEP_RESUME || !jb_str_eqz(sm->id, c->sm_id) ||
+        jb__login_take_handled(c, sm->h) != 0) {
         jb__session_forget(c);
-        fail(c, 0, "the server resumes what we do not know");
+        jb__login_fail(c, 0, "the server resumes what we do not know");
         return;
     }
     jb_stream_sm_go_on(&c->stream, &c->saved);
     c->saved_is_live = false;
-    go_online(c, true);
+    jb__login_go_online(c, true);
 }
 
 static void on_sm_failed(struct jb_client *c, const struct jb_sm_event *sm)
 {
-    if (c->login->step == STEP_RESUME) {
-        if (sm->has_h && take_handled(c, sm->h) != 0) {
+    if (c->login->step == JB__STEP_RESUME) {
+        if (sm->has_h && jb__login_take_handled(c, sm->h) != 0) {
             jb__session_forget(c);
-            fail(c, 0, "the server has handled more than was sent");
+            jb__login_fail(c, 0, "the server has handled more than was sent");
             return;
         }
         jb__session_forget(c);
         send_bind(c);
-    } else if (c->login->step == STEP_ENABLE) {
-        go_online(c, false);
+    } else if (c->login->step == JB__STEP_ENABLE) {
+        jb__login_go_online(c, false);
     }
 }
 
@@ -432,10 +445,10 @@ static void resume_or_bind(struct jb_client *c)
         send_bind(c);
         return;
     }
-    c->login->step = STEP_RESUME;
+    c->login->step = JB__STEP_RESUME;
     int rc = jb_stream_sm_resume(&c->stream, &c->saved, jb_strz(c->sm_id));
     if (rc != 0)
-        fail(c, rc, "");
+        jb__login_fail(c, rc, "");
 }
 
 static void on_bind_refused(struct jb_client *c, const struct jb_doc *doc)
@@ -456,8 +469,8 @@ static void on_bound(struct jb_client *c, const struct jb_stream_event *ev)
     uint16_t bind = jb_node_child(doc, 0, "bind", JB_NS_BIND);
     uint16_t jid = bind ? jb_node_child(doc, bind, "jid", JB_NS_BIND) : 0;
 
-    if (c->login->step != STEP_BIND || !jb_str_eqz(ev->draft.h.id, bind_id)) {
-        fail(c, 0, "an iq before the resource");
+    if (c->login->step != JB__STEP_BIND || !jb_str_eqz(ev->draft.h.id, bind_id)) {
+        jb__login_fail(c, 0, "an iq before the resource");
         return;
     }
     if (ev->draft.h.type == JB_TYPE_ERROR) {
@@ -466,9 +479,9 @@ static void on_bound(struct jb_client *c, const struct jb_stream_event *ev)
     }
     int rc = JB_EINVAL;
     if (ev->draft.h.type == JB_TYPE_RESULT && jid)
-        rc = take_jid(c, jb_str_trim(jb_node_text(doc, jid, &c->arena)));
+        rc = jb__login_take_jid(c, jb_str_trim(jb_node_text(doc, jid, &c->arena)));
     if (rc != 0) {
-        fail(c, rc, "the server bound no address of ours");
+        jb__login_fail(c, rc, "the server bound no address of ours");
         return;
     }
     jb_stream_bound(&c->stream);
@@ -482,22 +495,22 @@ static void on_features(struct jb_client *c, const struct jb_doc *doc)
     struct jb__login *l = c->login;
     uint16_t mechanisms = jb_node_child(doc, 0, "mechanisms", JB_NS_SASL);
 
-    if (c->stream.state == JB_STREAM_STATE_OPEN && l->step == STEP_FEATURES) {
-        int rc = read_mechanisms(c, doc, mechanisms);
-        if (rc == 0)
-            rc = read_bindings(c, doc);
+    if (c->stream.state == JB_STREAM_STATE_OPEN && l->step == JB__STEP_FEATURES) {
+        if (jb__sasl2_begin(c, doc))
+            return;
+        int rc = jb__login_read_offer(c, doc, mechanisms);
         if (rc != 0)
-            fail(c, rc, "more mechanisms than anybody has");
+            jb__login_fail(c, rc, "more mechanisms than anybody has");
         else
-            begin_exchange(c);
-    } else if (c->stream.state == JB_STREAM_STATE_BINDING && l->step == STEP_RESTART) {
+            jb__login_begin_exchange(c);
+    } else if (c->stream.state == JB_STREAM_STATE_BINDING && l->step == JB__STEP_RESTART) {
         l->has_sm = jb_node_child(doc, 0, "sm", JB_NS_SM) != 0;
         if (jb_node_child(doc, 0, "bind", JB_NS_BIND))
             resume_or_bind(c);
         else
-            fail(c, 0, "the server offers no resource binding");
+            jb__login_fail(c, 0, "the server offers no resource binding");
     } else {
-        fail(c, 0, "features out of turn");
+        jb__login_fail(c, 0, "features out of turn");
     }
 }
 
@@ -513,6 +526,8 @@ void jb__login_on_event(struct jb_client *c, struct jb_stream_event *ev)
     case JB_STREAM_EVENT_ELEMENT:
         if (jb_node_is(&ev->doc, 0, "features", JB_NS_STREAMS))
             on_features(c, &ev->doc);
+        else
+            jb__sasl2_on_element(c, &ev->doc); /* what it does not know either is passed over */
         return;
     case JB_STREAM_EVENT_SM_ENABLED:
         on_sm_enabled(c, &ev->sm);

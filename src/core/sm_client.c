@@ -18,6 +18,12 @@ int jb_stream_sm_enable(struct jb_stream *s, bool resume)
     return jb__stream_text_send(&t, s);
 }
 
+void jb_stream_sm_enabled_inline(struct jb_stream *s)
+{
+    jb_assert(!s->sm.on && s->state == JB_STREAM_STATE_BOUND);
+    jb__sm_begin_counting(s);
+}
+
 int jb_stream_sm_resume(struct jb_stream *s, const struct jb_sm_saved *saved, struct jb_str id)
 {
     struct jb__stream_text t;

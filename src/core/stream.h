@@ -182,6 +182,8 @@ JB_NODISCARD int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *s
 void jb_stream_sm_too_high(struct jb_stream *s, uint32_t h, uint32_t sent);
 /* The client's side (sm_client.c).  Asks to enable it; no stanza may be sent before the answer. */
 JB_NODISCARD int jb_stream_sm_enable(struct jb_stream *s, bool resume);
+/* It was enabled together with the resource (XEP-0386): counting begins. */
+void jb_stream_sm_enabled_inline(struct jb_stream *s);
 /* Asks to go on as the stream that left `saved`, whose name was `id`. */
 JB_NODISCARD int jb_stream_sm_resume(struct jb_stream *s, const struct jb_sm_saved *saved,
                                      struct jb_str id);

@@ -16,7 +16,7 @@ WAIT_S = 20
 class Client:
     """`with Client(url=..., CA_FILE=..., BACKOFF_LEAST_MS=10) as c:`; names in capitals are settings and texts."""
 
-    TEXTS = ("URL", "RESOURCE", "CA_FILE", "CA_DIR", "MECHANISM")
+    TEXTS = ("URL", "RESOURCE", "CA_FILE", "CA_DIR", "MECHANISM", "TOKEN")
 
     def __init__(self, **options):
         self.process = subprocess.Popen(
@@ -34,7 +34,7 @@ class Client:
     def do(self, line, answer=None):
         """Runs a command and returns what its own line says, which must match `answer`."""
         self.command(line)
-        said = self.expect(rf"{line.split()[0]} (.*)$").group(1)
+        said = self.expect(rf"^{line.split()[0]} (.*)$").group(1)
         if answer is not None:
             assert re.fullmatch(answer, said), f"{line}: {said}"
         return said

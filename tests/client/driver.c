@@ -3,7 +3,7 @@
  * the public headers only, in a loop of its own.
  *
  *     set NAME NUMBER | text NAME TEXT | connect JID PASSWORD | send XML | message TO TEXT
- *     request get|set TO|- XML | disconnect | cut (as a broken line would) | quit */
+ *     request get|set TO|- XML | disconnect | token | cut (as a broken line would) | quit */
 #include <jabiru/jabiru.h>
 
 #include <poll.h>
@@ -18,7 +18,9 @@ static const char *const settings[] = {
     JB_SETTINGS(NAME)
 #undef NAME
 };
-static const char *const options[] = { "URL", "RESOURCE", "CA_FILE", "CA_DIR", "MECHANISM" };
+static const char *const options[] = {
+    "URL", "RESOURCE", "CA_FILE", "CA_DIR", "MECHANISM", "TOKEN"
+};
 static const char *const reasons[] = {
     "none",     "requested", "discovery", "name",      "unreachable", "certificate", "tls",
     "endpoint", "redirect",  "protocol",  "mechanism", "password",    "server",      "replaced",
@@ -119,6 +121,9 @@ static int run_command(struct jb_client *client, char *line)
         rc = jb_client_request(client, type, strcmp(to, "-") == 0 ? NULL : to, rest, &number);
     } else if (strcmp(name, "disconnect") == 0) {
         jb_client_disconnect(client);
+    } else if (strcmp(name, "token") == 0) {
+        printf("token %s\n", jb_client_token(client));
+        return 0;
     } else if (strcmp(name, "cut") == 0) {
         rc = shutdown(jb_client_fd(client), SHUT_RDWR);
     } else {
