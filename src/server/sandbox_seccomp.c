@@ -212,6 +212,7 @@ static const struct conditional conditionals[] = {
     { SCMP_SYS(ioctl), IS(1, FIONREAD) },
     { SCMP_SYS(ioctl), IS(1, FIOCLEX) },
     { SCMP_SYS(ioctl), IS(1, TCGETS) },
+    { SCMP_SYS(ioctl), IS(1, TIOCGWINSZ) },
     { SCMP_SYS(prctl), IS(0, PR_SET_NAME) },
     { SCMP_SYS(prlimit64), IS(2, 0) }, /* to ask, not to set */
 };

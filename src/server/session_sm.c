@@ -284,6 +284,11 @@ void session_lost(struct session *s)
     struct user *u = s->user;
     bool ended = stream->close_sent || stream->peer_closed;
 
+    /* Who says goodbye in order has what was sent to him, as far as he can say so at all. */
+    if (stream->peer_closed && !s->sm) {
+        jb_sendq_ack(&s->conn->stream.out, stream->out.sent);
+        session_sm_acked(s);
+    }
     if (ended || !s->sm || !s->sm->resumable || u->stale) {
         session_end(s);
         return;

@@ -158,7 +158,14 @@ class Xmpp:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        """Who has a resource leaves in order: then what was sent to him counts as received."""
+        if self.jid and kind is None:
+            try:
+                self.send("<close xmlns='%s'/>" % FRAMING)
+                self.ending(timeout=1.0)
+            except (Fail, Eof, Timeout, OSError):
+                pass
         self.ws.close()
 
     def close(self, **kw):
