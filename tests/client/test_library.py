@@ -84,6 +84,17 @@ class Library(unittest.TestCase):
         self.assertNotIn("jansson", run("ldd", str(library)))
         self.assertEqual(set(re.findall(r" T (\S+?)@@", run("nm", "-D", "--defined-only", str(library)))), self.declared())
 
+    def test_its_manual_says_all_that_the_headers_say(self):
+        pages = sorted((self.prefix / "share/man/man3").glob("*.3"))
+        text = "".join(page.read_text() for page in pages)
+        self.assertEqual([name for name in self.declared() if f".Ss {name}\n" not in text], [])
+        for header in (ROOT / "include/jabiru").glob("*.h"):
+            for comment, name in re.findall(r"/\*\*\n(.*?)\*/\nJB_API[^;{]*?\b(jb_\w+)\(", header.read_text(), re.S):
+                self.assertIn("Threads:", comment, name)
+                self.assertTrue("Returns:" in comment or re.search(rf"void {name}\(", header.read_text()), name)
+        if shutil.which("mandoc"):
+            self.assertEqual(run("mandoc", "-T", "lint", "-W", "warning", *map(str, pages)), "")
+
     def test_nothing_of_it_writes_globals(self):
         """No state outside of the objects: nothing writable but what the loader and OpenSSL's BIO method need."""
         table = run("objdump", "-t", str(self.library))
