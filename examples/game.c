@@ -37,8 +37,8 @@ static void on_event(struct game *g, const struct jb_event *ev)
     if (!at || !from || strcmp(from, g->opponent) != 0 || !jb_element_attr(at, "x") ||
         !jb_element_attr(at, "y"))
         return;
-    g->their_x = atoi(jb_element_attr(at, "x"));
-    g->their_y = atoi(jb_element_attr(at, "y"));
+    g->their_x = (int)strtol(jb_element_attr(at, "x"), NULL, 10);
+    g->their_y = (int)strtol(jb_element_attr(at, "y"), NULL, 10);
     g->heard++;
 }
 

@@ -48,7 +48,8 @@ static int publish(struct jb_client *client, const char *to, int k)
 int main(int argc, char **argv)
 {
     struct jb_client *client = argc > 7 ? example_client(argc, argv) : NULL;
-    const int every = client ? atoi(argv[6]) : 0, count = client ? atoi(argv[7]) : 0;
+    const long every = client ? strtol(argv[6], NULL, 10) : 0;
+    const int count = client ? (int)strtol(argv[7], NULL, 10) : 0;
     int published = 0, arrived = 0;
 
     if (!client)

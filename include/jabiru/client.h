@@ -282,10 +282,11 @@ JB_API JB_NODISCARD int jb_client_request(struct jb_client *client, const char *
                                           const char *to, const char *payload, uint64_t *number);
 
 /**
- * The library's version, "0.1.0".
+ * The library's version, which may be a later one than the headers'.
  *
  * Ownership:  static text
  * Threads:    any
+ * Returns:    "0.1.0"
  */
 JB_API const char *jb_version(void);
 

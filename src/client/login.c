@@ -195,6 +195,16 @@ static void on_sasl_failed(struct jb_client *c)
     jb__link_fail_code(c, s->error, reason, s->why);
 }
 
+static void say(struct jb_client *c, bool first, struct jb_str text)
+{
+    struct jb_str mech = first ? jb__sasl_mech_name(c->login->sasl.mech) : JB_STR_NONE;
+
+    if (c->login->is_sasl2)
+        jb__sasl2_say(c, first, mech, text);
+    else
+        send_sasl(c, first ? "auth" : "response", mech, text);
+}
+
 static void take_step(struct jb_client *c, enum jb__sasl_step step, bool first)
 {
     struct jb__sasl_client *s = &c->login->sasl;
@@ -205,13 +215,10 @@ static void take_step(struct jb_client *c, enum jb__sasl_step step, bool first)
         step = jb__sasl_client_hashed(s, &job);
         jb__sasl_hash_wipe(&job);
     }
-    struct jb_str mech = first ? jb__sasl_mech_name(s->mech) : JB_STR_NONE;
-    if (step == JB__SASL_CHALLENGE && c->login->is_sasl2)
-        jb__sasl2_say(c, first, mech, s->out);
-    else if (step == JB__SASL_CHALLENGE)
-        send_sasl(c, first ? "auth" : "response", mech, s->out);
-    else if (step == JB__SASL_FAILURE)
+    if (step == JB__SASL_FAILURE)
         on_sasl_failed(c);
+    else if (step == JB__SASL_CHALLENGE)
+        say(c, first, s->out);
 }
 
 void jb__login_begin_exchange(struct jb_client *c)
