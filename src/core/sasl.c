@@ -153,6 +153,7 @@ static enum jb__sasl_step dispatch(struct jb__sasl_server *s, struct jb_str text
     enum jb__sasl_step step;
     struct jb__buf buf;
 
+    /* Base64 is decoded in groups of three. */
     jb__buf_init(&buf, s->ctx->alloc, s->ctx->limits->sasl_message_bytes + 3);
     int rc = jb__sasl_get_text(&buf, text);
     struct jb_str message = jb__buf_str(&buf);
@@ -160,7 +161,7 @@ static enum jb__sasl_step dispatch(struct jb__sasl_server *s, struct jb_str text
         step = jb__sasl_server_fail(s, JB__SASL_TEMPORARY_AUTH_FAILURE);
     else if (rc == JB_EINVAL)
         step = jb__sasl_server_fail(s, JB__SASL_INCORRECT_ENCODING);
-    else if (rc != 0 || !jb__utf8_valid(message))
+    else if (rc != 0 || message.n > s->ctx->limits->sasl_message_bytes || !jb__utf8_valid(message))
         step = jb__sasl_server_fail(s, JB__SASL_MALFORMED_REQUEST);
     else if (s->state == JB__SASL_AWAIT_FIRST)
         step = family->first(s, message);

@@ -593,14 +593,16 @@ static void on_timer(struct timer *t)
         take_waiting(c);
     }
     if (c->phase != CONN_CLOSED && phase_deadline(c) <= now_ms) {
-        if (c->phase == CONN_TLS || c->phase == CONN_PROXY)
+        if (c->phase == CONN_TLS || c->phase == CONN_PROXY) {
+            conn_limit(c, JB_LIMIT_tls_timeout_ms);
             conn_close(c, "the TLS handshake took too long");
-        else if (c->phase == CONN_LINGER)
+        } else if (c->phase == CONN_LINGER) {
             conn_close(c, NULL);
-        else if (c->phase == CONN_HTTP)
+        } else if (c->phase == CONN_HTTP) {
             conn_http_timeout(c);
-        else
+        } else {
             conn_stream_timeout(c);
+        }
     }
     if (c->phase != CONN_CLOSED) {
         conn_mark_dirty(c);

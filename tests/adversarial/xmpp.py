@@ -142,9 +142,9 @@ class Xmpp:
     """One connection. Methods that name a step do that step and return the answer's element."""
 
     def __init__(self, url, domain="localhost", source=None, timeout=5.0, tls=None, headers=(),
-                 extensions=None):
+                 extensions=None, rcvbuf=None):
         self.domain, self.timeout = domain, timeout
-        self.ws = WsClient(url, timeout=timeout, tls=tls, source=source)
+        self.ws = WsClient(url, timeout=timeout, tls=tls, source=source, rcvbuf=rcvbuf)
         self.jid = None
         self.features = None
         try:
