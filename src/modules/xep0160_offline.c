@@ -33,6 +33,7 @@ enum {
     ADDED_BYTES = 16 * JB_KIB,
     SAVE_MS = 1000, /* the cursor goes to the store so long after it moved: a crash repeats more */
     PRUNE_ROWS = 1000,
+    AGAIN_MS = 500, /* after a page could not be read */
 };
 
 enum offline_state {
@@ -43,7 +44,7 @@ enum offline_state {
 
 /* Of a user. */
 struct offline {
-    struct user *user;             /* while the timer is set */
+    struct user *user;             /* while a timer is set */
     int64_t cursor;                /* all entries up to this one are confirmed */
     int64_t stored;                /* the cursor as the store has it */
     int64_t read_to;               /* of the backlog: the last entry that was looked at */
@@ -52,6 +53,7 @@ struct offline {
     uint64_t coming_count, coming_bytes; /* on their way there */
     struct held_row held;
     struct timer save;
+    struct timer again; /* the page could not be read: the store was busy, or out of memory */
     bool prune;    /* something up to the cursor goes with it */
     uint8_t state; /* enum offline_state */
     struct store_op *cursor_op, *count_op; /* while loading */
@@ -265,6 +267,19 @@ static void take_page(struct user *u, const struct host *host, const struct stor
     advance(u);
 }
 
+static void on_again(struct timer *t)
+{
+    start(jb__container_of(t, struct offline, again)->user);
+}
+
+static void read_again_later(struct user *u)
+{
+    struct offline *o = offline_of(u);
+
+    o->user = u;
+    timer_set(&u->reactor->wheel, &o->again, u->reactor->now_ms + AGAIN_MS);
+}
+
 static void on_page(struct store_unit *unit)
 {
     struct user *u = unit->ctx;
@@ -272,7 +287,9 @@ static void on_page(struct store_unit *unit)
 
     if (u->state == USER_READY) {
         offline_of(u)->state = IDLE;
-        if (unit->rc == 0 && host && anybody_takes(u))
+        if (unit->rc != 0)
+            read_again_later(u);
+        else if (host && anybody_takes(u))
             take_page(u, host, unit->ops);
     }
     store_unit_free(unit);
@@ -290,7 +307,8 @@ static void read_page(struct user *u)
 
     store_unit_log_range(unit, jb_jid_str(u->jid), archive_store, &range, PAGE_BYTES);
     if (store_unit_submit(unit) != 0) {
-        store_unit_free(unit); /* the next presence or message tries again */
+        store_unit_free(unit);
+        read_again_later(u);
         return;
     }
     o->state = READING;
@@ -556,6 +574,7 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
 
     (void)unit;
     timer_init(&o->save, on_save_due);
+    timer_init(&o->again, on_again);
     o->cursor = store_op_number(o->cursor_op);
     o->stored = o->read_to = o->cursor;
     o->count = o->count_op->totals.count;
@@ -571,6 +590,7 @@ static enum verdict on_unload(struct user *u)
     if (!u->stale)
         save(u);
     timer_clear(&o->save);
+    timer_clear(&o->again);
     held_deinit(&o->held);
     return NEXT;
 }

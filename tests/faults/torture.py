@@ -23,7 +23,7 @@ import tempfile
 
 import checker
 from registry import fault
-from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, can_log_in
+from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, Xmpp, can_log_in, message
 from server import ServerError
 from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, copy_data, users
 
@@ -255,7 +255,7 @@ def torture_all(options, hows, most, at_most=None):
 @fault("calls", "89, 90: each call fails once, then for ever: no crash, no leak, nothing confirmed is lost",
        hooks=True)
 def test_calls(options):
-    places, reached = torture_all(options, ("", "+"), 1000 if options.long else 8)
+    places, reached = torture_all(options, ("", "+"), 1000 if options.long else 4)
     return f"{places} places in {len(SCRIPTS) + 1} scripts, {reached} of them reached"
 
 
@@ -264,3 +264,40 @@ def test_signals(options):
     hows = [f"={int(number)}" for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGKILL)]
     places, reached = torture_all(options, hows, 30 if options.long else 2, None if options.long else 200)
     return f"{places} places, {reached} of them reached"
+
+
+def page_arrives(run, k):
+    """A message was kept; reading it fails at the k-th allocation. It must come all the same, and soon."""
+    text = f"kept {k}"
+    with login_again(run, "u0") as one:
+        one.send(message("u2@localhost", text))
+        one.silent_until_ping()
+    with login_again(run, "u2") as two:
+        admin_or_none(run.server, "inject", arm=f"sql_alloc:{k}")
+        two.send("<presence xmlns='jabber:client'/>")
+        try:
+            two.wait_for(lambda e: "".join(e.itertext()).startswith(text), 5.0)
+            two.silent_until_ping()
+        except GIVEN_UP as error:
+            raise Failed(f"allocation {k} failed, and the kept message does not come: {error!r}") from None
+        admin_or_none(run.server, "inject", disarm="sql_alloc")
+
+
+def login_again(run, user):
+    return Xmpp(run.url, "localhost").login(user, PASSWORD, "r")
+
+
+@fault("page", "what was kept is handed over although reading it failed once", hooks=True)
+def test_page(options):
+    template = make_template(options, RELAXED)
+    run = Run(options, template.data, "login")
+    most = 200 if options.long else 40
+    try:
+        run.server.start()
+        for k in range(1, most + 1):
+            page_arrives(run, k)
+        run.server.terminate()
+    finally:
+        run.remove()
+        template.abandon()
+    return f"{most} allocations"
