@@ -59,6 +59,7 @@ struct bench_options {
 
 enum bench_phase {
     BENCH_CONNECT, /* everybody logs in */
+    BENCH_FIND,    /* connection 0 looks for rooms and makes one */
     BENCH_PREPARE, /* rooms are entered, contacts made */
     BENCH_RUN,     /* warming up */
     BENCH_MEASURE,
@@ -154,8 +155,8 @@ struct sample {
     uint64_t server_kib; /* RSS; PSS in scenario idle */
 };
 
-/* The room of scenarios room and mix.  Written by the worker of connection 0 until it is open, then
- * frozen; phases come between (rooms.h). */
+/* The room of scenarios room and mix.  In BENCH_FIND it belongs to the worker of connection 0; from
+ * BENCH_PREPARE on it is frozen. */
 struct bench_rooms {
     enum {
         ROOMS_ASKING,
@@ -198,9 +199,9 @@ struct bench {
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
-    /* One writer: no locked instruction is needed. */
+    /* One writer: no locked instruction is needed.  Who reads the count sees what led to it. */
     uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, value + n, memory_order_relaxed);
+    atomic_store_explicit(counter, value + n, memory_order_release);
 }
 
 static inline void counter_sub(_Atomic uint64_t *counter, uint64_t n)

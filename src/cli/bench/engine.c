@@ -251,7 +251,7 @@ struct totals engine_totals(const struct bench *b)
 
     for (unsigned i = 0; i < b->options.threads; i++) {
         const struct worker *w = &b->workers[i];
-#define ADD(name) sum.name += atomic_load_explicit(&w->name, memory_order_relaxed);
+#define ADD(name) sum.name += atomic_load_explicit(&w->name, memory_order_acquire);
         WORKER_COUNTERS(ADD)
 #undef ADD
     }

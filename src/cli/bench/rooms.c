@@ -129,20 +129,16 @@ static void enter_next(struct worker *w)
     }
 }
 
-void rooms_enter(struct worker *w, uint32_t occupants)
+void rooms_on_phase(struct worker *w, enum bench_phase phase)
 {
-    struct bench_rooms *r = &w->bench->rooms;
-
-    if (r->state == ROOMS_ASKING) {
-        if (w->conns[0]->index != 0)
-            return;
+    if (phase == BENCH_FIND && w->conns[0]->index == 0) {
         if (w->bench->options.rooms)
             make_room(w->conns[0], jb_strz(w->bench->options.rooms));
         else
             ask_items(w->conns[0]);
-        return;
     }
-    r->occupants = occupants;
+    if (phase != BENCH_PREPARE)
+        return;
     w->turn = 0;
     for (int i = 0; i < ENTER_AT_ONCE; i++)
         enter_next(w);
@@ -150,16 +146,16 @@ void rooms_enter(struct worker *w, uint32_t occupants)
 
 void rooms_on_text(struct conn *c, struct jb_str text)
 {
-    struct bench *b = c->worker->bench;
+    struct worker *w = c->worker;
 
-    if (b->rooms.state != ROOMS_OPEN) {
+    if (w->phase == BENCH_FIND) {
         if (c->index == 0)
             make_on_text(c, text);
     } else if (is_self_presence(text)) {
-        counter_add(&c->worker->prepared, 1);
-        enter_next(c->worker);
+        counter_add(&w->prepared, 1);
+        enter_next(w);
     } else if (is_refusal(text)) {
-        bench_fail(b, CLI_REFUSED, "the room does not let connection %u in: %.*s", c->index,
+        bench_fail(w->bench, CLI_REFUSED, "the room does not let connection %u in: %.*s", c->index,
                    (int)(text.n < 300 ? text.n : 300), text.p);
     }
 }
@@ -168,7 +164,7 @@ void rooms_on_text(struct conn *c, struct jb_str text)
 
 int rooms_prepare(struct bench *b, uint32_t occupants)
 {
-    int status = engine_enter(b, BENCH_PREPARE, "looking for rooms");
+    int status = engine_enter(b, BENCH_FIND, "looking for rooms");
 
     if (status == CLI_OK)
         status = engine_await(b, ENGINE_PREPARED, 1, "answers about rooms");

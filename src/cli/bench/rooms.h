@@ -5,13 +5,13 @@
 
 #include "cli/bench/conn.h"
 
-/* Main thread, all being logged in: connection 0 finds the service and makes a room, then the
- * first `occupants` connections enter it, in BENCH_PREPARE.  CLI_OK, also when the server has no
- * rooms (then their state is ROOMS_NONE); a status after bench_fail(). */
+/* Main thread, all being logged in: connection 0 finds the service and makes a room (BENCH_FIND),
+ * then the first `occupants` connections enter it (BENCH_PREPARE).  CLI_OK, also when the server
+ * has no rooms (then their state is ROOMS_NONE); a status after bench_fail(). */
 int rooms_prepare(struct bench *b, uint32_t occupants);
 
-/* The scenario hands on, in BENCH_PREPARE: the phase, and what arrives. */
-void rooms_enter(struct worker *w, uint32_t occupants);
+/* The scenario hands on these two phases, and what arrives in them. */
+void rooms_on_phase(struct worker *w, enum bench_phase phase);
 void rooms_on_text(struct conn *c, struct jb_str text);
 
 #endif

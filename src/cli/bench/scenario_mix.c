@@ -204,8 +204,7 @@ static void on_tick(struct worker *w, uint64_t now_ns)
 
 static void on_phase(struct worker *w, enum bench_phase phase)
 {
-    if (phase == BENCH_PREPARE)
-        rooms_enter(w, regulars(&w->bench->options));
+    rooms_on_phase(w, phase);
     if (phase != BENCH_RUN)
         return;
     struct mix *m = jb_zalloc(&jb_allocator_abort, sizeof *m);
@@ -223,7 +222,7 @@ static void on_text(struct conn *c, struct jb_str text)
     struct person *p = c->own;
     struct marker m;
 
-    if (w->phase == BENCH_PREPARE) {
+    if (w->phase == BENCH_FIND || w->phase == BENCH_PREPARE) {
         rooms_on_text(c, text);
     } else if (!worker_mark(c, text, &m)) {
         return;

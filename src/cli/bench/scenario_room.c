@@ -50,8 +50,7 @@ static void begin(struct worker *w)
 
 static void on_phase(struct worker *w, enum bench_phase phase)
 {
-    if (phase == BENCH_PREPARE)
-        rooms_enter(w, w->bench->options.connections);
+    rooms_on_phase(w, phase);
     if (phase == BENCH_RUN)
         begin(w);
 }
@@ -62,7 +61,7 @@ static void on_text(struct conn *c, struct jb_str text)
     struct occupant *me = c->own;
     struct marker m;
 
-    if (w->phase == BENCH_PREPARE) {
+    if (w->phase == BENCH_FIND || w->phase == BENCH_PREPARE) {
         rooms_on_text(c, text);
         return;
     }
