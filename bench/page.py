@@ -149,7 +149,7 @@ def clean(why):
 # -- plots ---------------------------------------------------------------------------------------
 
 STYLE = """<style>
-text { font: 13px system-ui, sans-serif; fill: #1f2328 } .light { fill: #59636e }
+text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 } .light { fill: #59636e }
 .bar { fill: #8c959f } .own { fill: #1a7f64 } .whisker { stroke: #1f2328; stroke-width: 1.5 }
 .axis { stroke: #d1d9e0 }
 @media (prefers-color-scheme: dark) {
@@ -165,7 +165,7 @@ def plot(title, rows):
     height = 50 + ROW * len(rows)
     scale = (WIDTH - LEFT - RIGHT) / most
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-             f'aria-label="{html.escape(title)}">', STYLE, f'<text x="8" y="22" font-weight="600">{html.escape(title)}</text>',
+             f'aria-label="{html.escape(title)}">', STYLE, f'<text class="title" x="8" y="22">{html.escape(title)}</text>',
              f'<line class="axis" x1="{LEFT}" y1="36" x2="{LEFT}" y2="{height - 8}"/>']
     for i, (name, numbers, digits) in enumerate(rows):
         y = 40 + ROW * i

@@ -43,9 +43,14 @@ void marker_write(char out[MARKER_BYTES], const struct marker *m)
     out[SENDER_AT - 1] = '.';
     put_hex(out + SENDER_AT, m->sender, 8);
     out[SERIAL_AT - 1] = '.';
-    put_hex(out + SERIAL_AT, m->serial, 8);
     out[DUE_AT - 1] = '.';
-    put_hex(out + DUE_AT, m->due_ns, 16);
+    marker_renew(out, m->serial, m->due_ns);
+}
+
+void marker_renew(char mark[MARKER_BYTES], uint32_t serial, uint64_t due_ns)
+{
+    put_hex(mark + SERIAL_AT, serial, 8);
+    put_hex(mark + DUE_AT, due_ns, 16);
 }
 
 static bool read_at(const char *p, struct marker *m)

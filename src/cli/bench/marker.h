@@ -19,6 +19,8 @@ enum { MARKER_BYTES = 4 + 8 + 1 + 8 + 1 + 8 + 1 + 16 };
 #define MARKER_BLANK "jbm.00000000.00000000.00000000.0000000000000000"
 
 void marker_write(char out[MARKER_BYTES], const struct marker *m);
+/* The same message again: changes a written mark's serial and time. */
+void marker_renew(char mark[MARKER_BYTES], uint32_t serial, uint64_t due_ns);
 /* Finds the first mark in `text`.  *hint is where the last one was found: servers write alike what
  * is alike, so nearly always there is nothing to search. */
 bool marker_find(struct jb_str text, uint32_t *hint, struct marker *m);

@@ -27,6 +27,7 @@ static void make(struct message *m, const struct plan *plan)
         text[(size_t)n + i] = words[i % (sizeof words - 1)];
     memcpy(text + n + filler, plan->tail, strlen(plan->tail));
     free(m->frame);
+    m->marked = false;
     m->frame = jb_alloc(&jb_allocator_abort, bare + filler + JB_WS_HEAD_BYTES);
     m->bytes = conn_frame(m->frame, JB_WS_TEXT, jb_str(text, bare + filler));
     m->mark = m->frame + (m->bytes - bare - filler) + strlen(plan->head);
@@ -69,11 +70,10 @@ void message_deinit(struct message *m)
 
 void message_send(struct message *m, struct conn *c, uint64_t due_ns, uint64_t deliveries)
 {
-    struct marker mark = {
-        .run = c->worker->bench->run, .sender = c->index, .serial = m->sent++, .due_ns = due_ns
-    };
-
-    marker_write(m->mark, &mark);
+    if (!m->marked)
+        marker_write(m->mark, &(struct marker){ .run = c->worker->bench->run, .sender = c->index });
+    m->marked = true;
+    marker_renew(m->mark, m->sent++, due_ns);
     worker_sent(c->worker, due_ns, deliveries);
     conn_send(c, m->frame, m->bytes);
 }

@@ -9,6 +9,7 @@ struct message {
     char *frame; /* NULL: not made */
     size_t bytes;
     char *mark;    /* in the frame */
+    bool marked;   /* run and sender stand in it */
     uint32_t sent; /* the next one's serial */
 };
 

@@ -43,6 +43,22 @@ static void test_what_is_written_is_found_anywhere(void **state)
     }
 }
 
+static void test_renewing_changes_serial_and_time_only(void **state)
+{
+    char text[256];
+    size_t n = wrap(text, sizeof text, "", "");
+    struct marker m;
+    uint32_t hint = 0;
+
+    (void)state;
+    marker_renew(text, 7, 99);
+    assert_true(marker_find(jb_str(text, n), &hint, &m));
+    assert_int_equal(m.run, some.run);
+    assert_int_equal(m.sender, some.sender);
+    assert_int_equal(m.serial, 7);
+    assert_true(m.due_ns == 99);
+}
+
 static void test_a_wrong_hint_does_no_harm(void **state)
 {
     char text[256];
@@ -86,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written_is_found_anywhere),
+        cmocka_unit_test(test_renewing_changes_serial_and_time_only),
         cmocka_unit_test(test_a_wrong_hint_does_no_harm),
         cmocka_unit_test(test_what_is_cut_off_or_spoilt_is_none),
     };
