@@ -44,6 +44,18 @@ JB_API const char *jb_element_ns(const struct jb_element *e);
 JB_API const char *jb_element_attr(const struct jb_element *e, const char *name);
 
 /**
+ * The attributes of an element one after the other, from 0 on: for programs that print or copy it.
+ *
+ * Namespace declarations are not among them.
+ *
+ * Ownership:  name and value live as long as the element
+ * Threads:    the one that owns the client
+ * Returns:    the name, as written, and its value in *value (may be NULL); NULL past the last one
+ */
+JB_API const char *jb_element_attr_at(const struct jb_element *e, unsigned index,
+                                      const char **value);
+
+/**
  * The character data of an element, without that of its children.
  *
  * Ownership:  lives as long as the element

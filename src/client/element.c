@@ -96,6 +96,19 @@ const char *jb_element_attr(const struct jb_element *e, const char *name)
     return NULL;
 }
 
+const char *jb_element_attr_at(const struct jb_element *e, unsigned index, const char **value)
+{
+    size_t k = 0;
+
+    while (e && e->attrs[k] && k < 2 * (size_t)index)
+        k += 2;
+    if (!e || !e->attrs[k])
+        return NULL;
+    if (value)
+        *value = e->attrs[k + 1];
+    return e->attrs[k];
+}
+
 const char *jb_element_text(const struct jb_element *e)
 {
     return e ? e->text : "";

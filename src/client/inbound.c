@@ -162,8 +162,10 @@ bool jb__inbound_on_stanza(struct jb_client *c, struct jb_stream_event *ev)
     if (h->kind == JB_IQ && (h->type == JB_TYPE_GET || h->type == JB_TYPE_SET))
         return on_request(c, h, doc);
     if (h->kind == JB_IQ) { /* an answer to no question of ours is nobody's business */
-        if (!jb__request_answered(c, h))
-            return false;
+        if (!jb__request_answered(c, h)) {
+            c->event = (struct jb_event){ .kind = JB_EVENT_STANZA };
+            return jb__setting(c, JB_SETTING_STRAYS) && tell(c, doc, 0);
+        }
         if (c->event.kind == JB_EVENT_ROSTER && c->event.result != JB_RESULT_OK)
             return false; /* this server keeps none */
         uint16_t query = jb_node_child(doc, 0, "query", JB_NS_ROSTER);

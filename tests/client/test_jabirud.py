@@ -54,6 +54,17 @@ class JabirudTest(unittest.TestCase):
             romeo.do("request get @ <ping xmlns='urn:xmpp:ping'/>", "malformed input")
             romeo.do("request get - <ping", "malformed input")
 
+    def test_answers_to_what_was_sent_by_hand(self):
+        with self.client(STRAYS=1) as romeo, self.client() as juliet:
+            for client, jid in ((romeo, "romeo@localhost"), (juliet, "juliet@localhost")):
+                client.do(f"connect {jid} secret", "ok")
+                client.expect("online")
+                client.do("send <iq type='get' id='own' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", "ok")
+                n = client.do("request get localhost <ping xmlns='urn:xmpp:ping'/>", r"\d+")
+                client.expect(f"answer {n} ok")
+            self.assertTrue([line for line in romeo.said() if line.startswith("stanza") and "id='own'" in line])
+            self.assertFalse([line for line in juliet.said() if "id='own'" in line])
+
     def test_others_requests_are_refused_or_served(self):
         with self.client() as romeo, self.client(SERVE=1) as juliet:
             romeo.do("connect romeo@localhost/a secret", "ok")

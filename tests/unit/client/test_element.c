@@ -59,6 +59,30 @@ static void nothing_has_nothing(void **state)
     assert_false(jb_element_is(NULL, "x", "y"));
 }
 
+static void attributes_one_by_one(void **state)
+{
+    struct jb__arena arena;
+    struct jb_doc doc;
+    const char *value = "untouched";
+
+    (void)state;
+    jb__arena_init(&arena, &jb_allocator_libc, 1 << 20);
+    assert_int_equal(
+        jb_xml_parse(JB_STR("<a b='1' xmlns='urn:a' xml:lang='&lt;'/>"), &bounds, &arena, &doc),
+        JB_XML_OK);
+    const struct jb_element *e = jb__element_new(&doc, 0, &arena);
+    assert_string_equal(jb_element_attr_at(e, 0, &value), "b");
+    assert_string_equal(value, "1");
+    assert_string_equal(jb_element_attr_at(e, 1, &value), "xml:lang");
+    assert_string_equal(value, "<");
+    assert_string_equal(jb_element_attr_at(e, 1, NULL), "xml:lang");
+    assert_null(jb_element_attr_at(e, 2, &value));
+    assert_null(jb_element_attr_at(e, 4000000000u, &value));
+    assert_null(jb_element_attr_at(NULL, 0, &value));
+    assert_string_equal(value, "<");
+    jb__arena_deinit(&arena);
+}
+
 static void trees_without_memory(struct failing_alloc *f, void *ctx)
 {
     struct jb__arena parsed, arena;
@@ -171,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(looking),
+        cmocka_unit_test(attributes_one_by_one),
         cmocka_unit_test(nothing_has_nothing),
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(writing),
