@@ -85,7 +85,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(registration_rate, 3, 1, 1000000, "registrations an hour of one address")                    \
     /* storage and control */                                                                      \
     X(store_jobs, 1000, 1, 1000000, "requests waiting for the store")                              \
-    X(store_timeout_ms, 2000, 10, 600000, "wait for the store before a request fails")             \
+    X(store_timeout_ms, 2000, 10, 600000, "wait for the store before a request that only reads fails") \
     X(store_batch, 64, 1, 10000, "requests in one transaction of the store")                       \
     X(store_unit_bytes, 16 * JB_MIB, 1 * JB_MIB, 1024 * JB_MIB, "bytes of one request to the store and of what it reads") \
     X(control_clients, 16, 1, 1024, "connections to the control socket")                           \

@@ -45,6 +45,7 @@ static void refuse(struct resumption *rs, const uint32_t *h)
 {
     struct conn *c = rs->conn;
 
+    jb_log(JB_LOG_INFO, "there is no such session to resume", JB_F("jid", jb_jid_str(c->login)));
     if (still_asks(rs) && jb_stream_sm_failed(&c->stream, JB_STANZA_ITEM_NOT_FOUND, h) != 0)
         conn_close(c, "no memory for an answer");
     finish(rs);

@@ -171,7 +171,8 @@ static int run_unit(struct store_front *f, struct store_unit *u)
     struct store_db *db = f->options.db;
     uint32_t timeout_ms = f->limits.store_timeout_ms;
 
-    if (timeout_ms && jb__clock_mono_ms() - u->submitted_ms > timeout_ms) {
+    /* A write is not given up: whoever waits for it is slowed down, and nothing is half done. */
+    if (timeout_ms && !u->writes && jb__clock_mono_ms() - u->submitted_ms > timeout_ms) {
         u->rc = JB_EAGAIN;
         return 0;
     }

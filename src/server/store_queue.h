@@ -70,7 +70,8 @@ struct store_unit {
      *
      *   JB_EEXIST, JB_ENOTFOUND  account_put found the account there, or not there
      *   JB_EFULL   the disk is full, or results exceed limit store_unit_bytes; the sender may retry
-     *   JB_EAGAIN  waited longer than limit store_timeout_ms, or the database is locked; not run
+     *   JB_EAGAIN  only reads and waited longer than limit store_timeout_ms, or the database is
+     *              locked; not run
      *   JB_EIO, JB_EINVAL  the store has failed for good (see fatal)
      *   JB_ENOMEM */
     int rc;

@@ -88,9 +88,16 @@ function plugin(config, login) {
                 _converse.state.config.save({ trusted: login.stay !== false });
             api.listen.on('userSessionInitialized', () => keep_writing(_converse.storage.persistent));
             const keep_address = () => sessionStorage.setItem('jabiru.jid', _converse.session.get('jid'));
-            api.listen.on('reconnected', keep_address);
+            // A page that was reloaded between binding and its first presence has a session to resume that
+            // nobody knows to be there: say it again.
+            const be_seen = () => api.connection.get().hasResumed() && api.user.presence.send();
+            api.listen.on('reconnected', () => {
+                keep_address();
+                be_seen();
+            });
             api.listen.on('connected', () => {
                 keep_address();
+                be_seen();
                 open_contact(api);
             });
             api.listen.on('logout', () => {
