@@ -124,6 +124,16 @@ class JabirudTest(unittest.TestCase):
             romeo.expect(r"offline lost \d+")
             romeo.expect("online|resumed")
 
+    def test_a_name_without_an_address(self):
+        with Client(URL="ws://nowhere.invalid/", RECONNECT=0) as romeo:
+            romeo.do("connect romeo@localhost secret", "ok")
+            romeo.expect("offline name -1")
+
+    def test_nobody_there(self):
+        with Client(URL="ws://localhost:1/", RECONNECT=0) as romeo:
+            romeo.do("connect romeo@localhost secret", "ok")
+            romeo.expect("offline unreachable -1 connect: Connection refused")
+
     def test_malformed_stanzas_are_refused(self):
         with self.client() as romeo:
             romeo.do("connect romeo@localhost secret", "ok")
