@@ -63,6 +63,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(sm_hibernating, 5, 1, 10000, "sessions of one account that wait for their resumption; the oldest gives way") \
     X(sm_queue_stanzas, 1000, 10, 1000000, "stanzas that a client has not acknowledged, then it is closed; while it waits for its resumption twice as many, then it ends") \
     X(sm_queue_bytes, 4 * JB_MIB, 256 * JB_KIB, 1024 * JB_MIB, "the same in bytes")                \
+    X(custodies, 20000, 100, 10000000, "stanzas being committed, per reactor, before those of nobody who can be slowed down are refused") \
     X(custody_stanzas, 64, 1, 100000, "stanzas of one session that are being committed before we stop reading from it") \
     X(sm_ask_stanzas, 32, 1, 10000, "stanzas of no lasting value after which a client is asked what it has") \
     /* users */                                                                                    \

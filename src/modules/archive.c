@@ -159,7 +159,7 @@ int64_t archive_add(struct user *u, struct jb_stanza *message, uint32_t flags,
     struct reactor *r = u->reactor;
     struct archive *a = archive_of(u);
     struct custody *here = custody_here(r);
-    struct custody *c = here ? here : custody_open(r);
+    struct custody *c = here ? here : custody_open(r, message);
     struct store_entry entry = entry_of(u, message, flags);
     struct pending *p = jb_alloc(alloc, sizeof *p);
     struct custody_share share = { .settled = on_settled, .user = u, .stanza = message };
@@ -187,7 +187,8 @@ static enum verdict on_out(struct session *s, struct jb_stanza *stanza, struct j
     (void)fault;
     if (!archive_is_worth_keeping(stanza))
         return NEXT;
-    (void)custody_here(u->reactor); /* the recipient may keep it */
+    if (s->sm)
+        (void)custody_here(u->reactor); /* the recipient may keep it, and then it counts */
     if (!u->anonymous && jb_jid_is_set(to) && !jb_jid_eq_bare(to, u->jid) &&
         archive_is_conversation(&stanza->h) && archive_wants(u, stanza, to))
         (void)archive_add(u, stanza, ARCHIVE_KEPT | ARCHIVE_SENT, NULL);

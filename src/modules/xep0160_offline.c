@@ -469,6 +469,11 @@ static enum verdict on_in(struct user *u, struct delivery *d, struct jb_fault *f
     bool taken = anybody_takes(u);
     if (headline && taken)
         return NEXT;
+    if (!custody_here(u->reactor) && custody_is_crowded(u->reactor)) {
+        reactor_count_limit(u->reactor, JB_LIMIT_custodies);
+        *fault = JB_FAULT(RESOURCE_CONSTRAINT, "the message cannot be stored now");
+        return REJECT;
+    }
     if (archive_is_conversation(h) && archive_wants(u, d->stanza, h->from))
         flags |= ARCHIVE_KEPT;
     if (!goes_to_all(u, h))

@@ -367,9 +367,17 @@ void custody_return(struct reactor *r)
 
 /* ---- for modules ---- */
 
-struct custody *custody_open(struct reactor *r)
+struct custody *custody_open(struct reactor *r, struct jb_stanza *stanza)
 {
-    return new_custody(r);
+    struct custody *c = new_custody(r);
+
+    c->stanza = jb_stanza_ref(stanza);
+    return c;
+}
+
+bool custody_is_crowded(const struct reactor *r)
+{
+    return r->custodies >= (size_t)r->conf->stream.limits.custodies;
 }
 
 void custody_close(struct custody *c)

@@ -82,8 +82,11 @@ void custody_unpark(struct reactor *r);
 
 /* The custody of the stanza that is handled here and now; NULL: it is not a client's. */
 struct custody *custody_here(struct reactor *r);
-/* One of its own, for what no client sent; finished by custody_close(). */
-struct custody *custody_open(struct reactor *r);
+/* One of its own, for what no client of ours sent or nobody counts; finished by custody_close().
+ * `stanza` is answered with an error when it cannot be kept. */
+struct custody *custody_open(struct reactor *r, struct jb_stanza *stanza);
+/* The store is so far behind that nothing more may be opened. */
+bool custody_is_crowded(const struct reactor *r);
 void custody_close(struct custody *c);
 /* To be added to, on this reactor. */
 struct store_unit *custody_unit(struct custody *c);
