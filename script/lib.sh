@@ -123,6 +123,7 @@ build_options() {
     # Any warning is an error: once as a release, once with all that test builds have.
     strict-gcc) say -Doptimization=2 -Ddebug=false -Dwerror=true ;;
     strict-clang) say -Doptimization=2 -Ddebug=false -Dwerror=true -Dtest_hooks=true ;;
+    coverage-gcc) say -Doptimization=0 -Ddebug=true -Dtest_hooks=true -Db_coverage=true ;;
     # gcc's own analyzer; each finding is an error.
     analyze-gcc) say -Doptimization=1 -Ddebug=false -Dtests=false -Dwerror=true -Dc_args=-fanalyzer ;;
     *) die "unknown build: $1 (release, debug, asan, tsan, fuzz, strict-gcc, strict-clang)" ;;

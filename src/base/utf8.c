@@ -13,10 +13,9 @@ enum {
     NEED3_F4, /* second byte 80..8F */
 };
 
+/* c is not ASCII: that has been passed over. */
 static jb__utf8_state lead(unsigned char c)
 {
-    if (c < 0x80)
-        return JB__UTF8_OK;
     if (c < 0xc2)
         return JB__UTF8_BAD;
     if (c < 0xe0)

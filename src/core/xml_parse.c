@@ -486,8 +486,8 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
 {
     NOT_CLEARED struct parser x;
 
-    jb_assert(bounds->depth <= DEPTH_MOST && bounds->attributes <= ATTRIBUTES_MOST &&
-              bounds->namespaces <= NAMESPACES_MOST && bounds->elements <= UINT16_MAX);
+    jb_assert(bounds->depth <= DEPTH_MOST && bounds->attributes <= ATTRIBUTES_MOST);
+    jb_assert(bounds->namespaces <= NAMESPACES_MOST && bounds->elements <= UINT16_MAX);
     x.p = x.text = text.p;
     x.end = text.p + text.n;
     x.bounds = bounds;

@@ -98,6 +98,8 @@ class Server:
             self.folder.chmod(0o711)  # the server gives up root, and has to reach its data
         self.config = self.folder / "jabiru.conf"
         head = (DEBUGGABLE if debuggable else "") + (f"user = {WORKER}\n" if os.geteuid() == 0 else "")
+        if "sandbox" not in (config or ""):
+            head += os.environ.get("JABIRU_TEST_OPTIONS", "")  # of a whole run: script/coverage sets it
         self.config.write_text(head + (config or ""), encoding="utf-8")
         self.host = "127.0.0.1"
         self.port = 0

@@ -550,25 +550,47 @@ static void deep_nesting_on_a_small_stack(void **state)
     free(text);
 }
 
+/* Names that differ are told apart, also where they share a place in the table of names. */
+static void attributes_with_prefixes(void **state)
+{
+    (void)state;
+
+    char *t = grow(begin_text("<a xmlns:p='u'"), TEXT_MOST, " p:b#=''", 63);
+    check(grow(t, TEXT_MOST, "/>", 1), JB_XML_OK);
+    t = grow(begin_text("<a xmlns:p='u' xmlns:q='u'"), TEXT_MOST, " p:b#=''", 61);
+    check(grow(t, TEXT_MOST, " q:b60=''/>", 1), JB_XML_NOT_WELL_FORMED);
+}
+
+struct short_text {
+    struct jb_str text;
+    uint16_t count;
+};
+
 static void short_of_memory(struct failing_alloc *f, void *ctx)
 {
+    const struct short_text *given = ctx;
     struct jb__arena own;
     struct jb_doc doc;
 
     jb__arena_init(&own, &f->alloc, 1024 * 1024);
-    enum jb_xml_fault fault = jb_xml_parse(*(struct jb_str *)ctx, &kit_bounds, &own, &doc);
+    enum jb_xml_fault fault = jb_xml_parse(given->text, &kit_bounds, &own, &doc);
     assert_int_equal(fault, f->failed ? JB_XML_NO_MEMORY : JB_XML_OK);
-    assert_int_equal(doc.count, f->failed ? 0 : 1000);
+    assert_int_equal(doc.count, f->failed ? 0 : given->count);
     jb__arena_deinit(&own);
 }
 
 static void out_of_memory(void **state)
 {
-    struct jb_str text = JB_STR_NONE;
+    struct short_text t = { .count = 1000 };
     (void)state;
 
-    text = jb_strz(grow(grow(begin_text("<a>"), TEXT_MOST, "<b/>", 999), TEXT_MOST, "</a>", 1));
-    assert_true(failing_alloc_loop(short_of_memory, &text) > 0);
+    t.text = jb_strz(grow(grow(begin_text("<a>"), TEXT_MOST, "<b/>", 999), TEXT_MOST, "</a>", 1));
+    assert_true(failing_alloc_loop(short_of_memory, &t) > 0);
+    /* A namespace with a reference in it is written anew; this one takes a block of its own. */
+    t.text = jb_strz(grow(grow(begin_text("<a xmlns='&amp;"), TEXT_MOST, "u", 20000), TEXT_MOST,
+                          "'/>", 1));
+    t.count = 1;
+    assert_true(failing_alloc_loop(short_of_memory, &t) > 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -590,6 +612,7 @@ int main(void)
         TEST(memory_is_in_proportion),
         TEST(time_is_linear),
         TEST(deep_nesting_on_a_small_stack),
+        TEST(attributes_with_prefixes),
         TEST(out_of_memory),
     };
 
