@@ -44,18 +44,19 @@ enum offline_state {
 
 /* Of a user. */
 struct offline {
-    struct user *user;             /* while a timer is set */
-    int64_t cursor;                /* all entries up to this one are confirmed */
-    int64_t stored;                /* the cursor as the store has it */
-    int64_t read_to;               /* of the backlog: the last entry that was looked at */
-    uint32_t page_left;            /* ARRIVING: entries of the page that nobody has confirmed */
-    uint64_t count, bytes;         /* of the backlog, committed */
+    struct user *user;     /* while a timer is set */
+    int64_t cursor;        /* all entries up to this one are confirmed */
+    int64_t stored;        /* the cursor as the store has it */
+    int64_t read_to;       /* of the backlog: the last entry that was looked at */
+    int64_t behind;        /* READING: the lowest that became backlog meanwhile; 0: none */
+    uint32_t page_left;    /* ARRIVING: entries of the page that nobody has confirmed */
+    uint64_t count, bytes; /* of the backlog, committed */
     uint64_t coming_count, coming_bytes; /* on their way there */
     struct held_row held;
     struct timer save;
     struct timer again; /* the page could not be read: the store was busy, or out of memory */
-    bool prune;    /* something up to the cursor goes with it */
-    uint8_t state; /* enum offline_state */
+    bool prune;         /* something up to the cursor goes with it */
+    uint8_t state;      /* enum offline_state */
     struct store_op *cursor_op, *count_op; /* while loading */
 };
 
@@ -173,6 +174,8 @@ static void to_backlog(struct offline *o, struct held *h)
     o->bytes += h->bytes;
     if (o->read_to >= h->id)
         o->read_to = h->id - 1;
+    if (o->state == READING && (o->behind == 0 || h->id < o->behind))
+        o->behind = h->id;
     leave_page(o, h);
     held_remove(&o->held, h);
 }
@@ -252,7 +255,7 @@ static void take_page(struct user *u, const struct host *host, const struct stor
 {
     struct offline *o = offline_of(u);
 
-    if (!page->rows) { /* whatever we counted is not there */
+    if (!page->rows && o->behind == 0) { /* whatever we counted is not there */
         o->count = o->bytes = 0;
         advance(u);
         return;
@@ -262,6 +265,9 @@ static void take_page(struct user *u, const struct host *host, const struct stor
         o->read_to = row->id;
     }
     o->state = ARRIVING;
+    /* The commit of an entry and the page that was read before it come back in any order. */
+    if (o->behind && o->read_to >= o->behind)
+        o->read_to = o->behind - 1;
     jb__list_each(it, next, &u->sessions)
         session_ask_receipt(jb__container_of(it, struct session, node));
     advance(u);
@@ -312,6 +318,7 @@ static void read_page(struct user *u)
         return;
     }
     o->state = READING;
+    o->behind = 0;
     user_pin(u);
 }
 
@@ -421,8 +428,7 @@ static enum verdict deliver(struct user *u, struct delivery *d, uint32_t flags)
     struct offline *o = offline_of(u);
     const struct host *host = user_host(u);
     bool first_commit = host->config->delivery == CONFIG_DELIVERY_COMMITTED;
-    int64_t id =
-        archive_add(u, d->stanza, flags, first_commit ? on_committed_first : on_delivered);
+    int64_t id = archive_add(u, d->stanza, flags, first_commit ? on_committed_first : on_delivered);
     struct held *h = held_add(&o->held, id, d->stanza->doc.bytes);
 
     h->kept = flags & ARCHIVE_KEPT;
@@ -449,8 +455,7 @@ static bool goes_to_all(struct user *u, const struct jb_stanza_head *h)
 /* A session that was named, and takes no messages of others': it gets this one, and nobody else. */
 static enum verdict keep_copy(struct user *u, struct delivery *d, uint32_t flags)
 {
-    if ((flags & ARCHIVE_KEPT) &&
-        user_find_session(u, jb_jid_resource(d->stanza->h.to)))
+    if ((flags & ARCHIVE_KEPT) && user_find_session(u, jb_jid_resource(d->stanza->h.to)))
         add_id(u, d, archive_add(u, d->stanza, flags, NULL));
     return NEXT;
 }
