@@ -248,7 +248,7 @@ JB_API const char *jb_client_token(const struct jb_client *client);
  * Ownership:  the text is copied
  * Threads:    the one that owns the client
  * Returns:    0, or
- *   JB_EINVAL  not one well-formed <message/>, <presence/> or <iq/>
+ *   JB_EINVAL  not one well-formed <message/>, <presence/> or <iq/>, or its `to` is no address
  *   JB_EFULL   larger than STANZA_BYTES, or the queue is full
  *   JB_ESTATE  offline, and not a message; or jb_client_connect() was never called
  *   JB_ENOMEM  nothing was queued

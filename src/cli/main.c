@@ -1,24 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /* jabiru: finds the subcommand, reads its options, runs it. */
-#include "cli/cli.h"
+#include "cli/args.h"
 
 #include "base/assert.h"
-#include "base/datadir.h"
-#include "core/credentials.h"
 
-#include <getopt.h>
+#include <fcntl.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+static const struct cli_command *const client_commands[] = {
+    &chat_command, &send_command, &listen_command, &ping_command, &disco_command, &raw_command,
+};
 static const struct cli_command *const admin_commands[] = {
     &admin_user_add,    &admin_user_passwd, &admin_user_delete, &admin_user_list,
     &admin_user_import, &admin_backup,      &admin_restore,     &admin_sessions,
     &admin_stats,       &admin_drain,       &admin_log,         &admin_reload,
 };
-enum { ADMIN_COMMANDS = sizeof admin_commands / sizeof admin_commands[0] };
+static const struct cli_command *const other_commands[] = { &completion_command };
+
+const struct cli_group cli_groups[CLI_GROUPS] = {
+    { "", "With an account on any XMPP server that speaks WebSocket:\n", client_commands,
+      COUNT(client_commands), CLI_ACCOUNT | CLI_PASSWORD_FILE },
+    { "admin ",
+      "Administration of a jabirud server: through its control socket while it runs, on its data\n"
+      "folder while it does not:\n",
+      admin_commands, COUNT(admin_commands), CLI_DATA },
+    { "", "For shells:\n", other_commands, COUNT(other_commands), 0 },
+};
+
+const char cli_exit_words[] =
+    "exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 cannot reach or write\n";
 
 int cli_fail(int status, const char *format, ...)
 {
@@ -49,185 +66,156 @@ int cli_status(int rc)
     }
 }
 
+/* -- Help ------------------------------------------------------------------------------------- */
+
+static void print_group(FILE *to, const struct cli_group *group)
+{
+    fprintf(to, "\n%s", group->words);
+    for (size_t k = 0; k < group->count; k++) {
+        int used = fprintf(to, "  %s%s ", group->prefix, group->commands[k]->name);
+        fprintf(to, "%*s%s\n", used < 23 ? 23 - used : 0, "", group->commands[k]->words);
+    }
+}
+
 static void print_overview(FILE *to)
 {
-    fputs("usage: jabiru admin COMMAND [OPTION...]\n\n"
-          "Administrates a jabirud server: through its control socket while it runs, on its data\n"
-          "folder while it does not.\n\n",
+    fputs("usage: jabiru COMMAND [OPTION...]\n", to);
+    print_group(to, &cli_groups[0]);
+    fputs("\nLoad for any such server:\n"
+          "  bench                Opens many connections and measures what they cost\n",
           to);
-    for (size_t i = 0; i < ADMIN_COMMANDS; i++) {
-        const struct cli_command *c = admin_commands[i];
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no row of the table is empty */
-        fprintf(to, "  admin %-14s %s\n", c->name, c->words);
+    for (size_t g = 1; g < CLI_GROUPS; g++)
+        print_group(to, &cli_groups[g]);
+    fprintf(to,
+            "\n  --help               more on one command: jabiru send --help\n"
+            "  --version\n\n%s",
+            cli_exit_words);
+}
+
+static void print_option(const struct cli_option *o)
+{
+    struct jb_str rest = jb_strz(o->words), line;
+    bool more = jb_str_cut(rest, '\n', &line, &rest);
+    int used = printf("  --%s%s%s ", o->name, o->value ? " " : "", o->value ? o->value : "");
+
+    printf("%*s%.*s\n", used < 26 ? 26 - used : 0, "", JB_STR_ARG(line));
+    while (more) {
+        more = jb_str_cut(rest, '\n', &line, &rest);
+        printf("%26s%.*s\n", "", JB_STR_ARG(line));
     }
-    fputs("\n  bench           loads any XMPP server over WebSocket: jabiru bench --help\n"
-          "\n  --data DIR      the server's data folder (default: jabiru in $XDG_STATE_HOME or\n"
-          "                  ~/.local/state)\n"
-          "  --help          more on one command: jabiru admin user add --help\n"
-          "  --version\n\n"
-          "exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 cannot reach or write\n",
-          to);
 }
 
-static void print_help(const struct cli_command *c)
+static void print_help(const struct cli_group *group, const struct cli_command *c)
 {
-    printf("usage: jabiru admin %s %s\n\n%s.\n\n%s\n", c->name, c->usage, c->words, c->more);
-    puts("  --data DIR              the server's data folder");
-    if (c->allowed & CLI_JSON)
-        puts("  --json                  one JSON object per line");
-    if (c->allowed & CLI_PASSWORD_FILE)
-        puts("  --password-file FILE    take the password from the first line of FILE");
-    if (c->allowed & CLI_HASHING)
-        puts("  --full                  keys for all digests, as for a password set alone; slow\n"
-             "  --iterations N          rounds of hashing (4096 or more)");
-    puts("\nexit status: 0 done, 1 refused or not found, 2 wrong usage, 3 cannot reach or write");
+    printf("usage: jabiru %s%s %s\n\n%s.\n\n%s\n", group->prefix, c->name, c->usage, c->words,
+           c->more);
+    for (size_t k = 0; k < CLI_OPTIONS; k++)
+        if (cli_options[k].words &&
+            cli_option_is_allowed(&cli_options[k], c->allowed | group->common))
+            print_option(&cli_options[k]);
+    printf("\n%s", cli_exit_words);
 }
 
-/* The command whose words (one or two) begin argv; *used of them. */
-static const struct cli_command *find_command(int argc, char **argv, int *used)
+/* -- Finding and running ---------------------------------------------------------------------- */
+
+/* How many words of argv the text is ("admin user add" is three); 0: it is not there. */
+static int words_of(struct jb_str text, int argc, char **argv)
 {
-    for (size_t i = 0; i < ADMIN_COMMANDS; i++) {
-        struct jb_str first, second;
-        jb_str_cut(jb_strz(admin_commands[i]->name), ' ', &first, &second);
-        *used = second.n ? 2 : 1;
-        if (argc >= *used && jb_str_eqz(first, argv[0]) &&
-            (second.n == 0 || jb_str_eqz(second, argv[1])))
-            return admin_commands[i];
+    struct jb_str word;
+    int n = 0;
+    bool more = true;
+
+    while (more) {
+        more = jb_str_cut(text, ' ', &word, &text);
+        if (word.n == 0)
+            break; /* behind a prefix */
+        if (n == argc || !jb_str_eqz(word, argv[n]))
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+/* The command that argv begins with, its group, and *used words of argv. */
+static const struct cli_command *find_command(int argc, char **argv, const struct cli_group **group,
+                                              int *used)
+{
+    for (size_t g = 0; g < CLI_GROUPS; g++) {
+        const struct cli_group *at = &cli_groups[g];
+        int before = words_of(jb_strz(at->prefix), argc, argv);
+        if (before == 0 && at->prefix[0])
+            continue;
+        for (size_t k = 0; k < at->count; k++) {
+            int n = words_of(jb_strz(at->commands[k]->name), argc - before, argv + before);
+            if (n == 0)
+                continue;
+            *group = at;
+            *used = before + n;
+            return at->commands[k];
+        }
     }
     return NULL;
 }
 
-enum {
-    OPT_DATA = 256,
-    OPT_JSON,
-    OPT_PASSWORD,
-    OPT_PASSWORD_FILE,
-    OPT_FULL,
-    OPT_ITERATIONS,
-    OPT_HELP
-};
-
-static const struct option long_options[] = {
-    { "data", required_argument, NULL, OPT_DATA },
-    { "json", no_argument, NULL, OPT_JSON },
-    { "password", optional_argument, NULL, OPT_PASSWORD }, /* or it would be short for the next */
-    { "password-file", required_argument, NULL, OPT_PASSWORD_FILE },
-    { "full", no_argument, NULL, OPT_FULL },
-    { "iterations", required_argument, NULL, OPT_ITERATIONS },
-    { "help", no_argument, NULL, OPT_HELP },
-    { 0 },
-};
-
-/* One option; false when it is wrong. */
-static bool take_option(int option, unsigned allowed, struct cli_args *args)
+static int run_command(int argc, char **argv)
 {
-    uint64_t n;
-
-    switch (option) {
-    case OPT_DATA:
-        args->data = optarg;
-        return optarg[0] != '\0';
-    case OPT_JSON:
-        args->json = true;
-        return allowed & CLI_JSON;
-    case OPT_PASSWORD_FILE:
-        args->password_file = optarg;
-        return allowed & CLI_PASSWORD_FILE;
-    case OPT_FULL:
-        args->full = true;
-        return allowed & CLI_HASHING;
-    case OPT_ITERATIONS:
-        if (!jb_str_u64(jb_strz(optarg), JB_ITERATIONS_MOST, &n) || n < JB_ITERATIONS_LEAST)
-            return false;
-        args->iterations = (uint32_t)n;
-        return allowed & CLI_HASHING;
-    default:
-        return false;
-    }
-}
-
-/* CLI_OK, CLI_USAGE; *help: asked for. */
-static int read_args(const struct cli_command *c, int argc, char **argv, struct cli_args *args,
-                     bool *help)
-{
-    int option;
-
-    *help = false;
-    optind = 0; /* GNU: begin anew, permuting operands behind options */
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPT_HELP)
-            *help = true;
-        else if (option == '?')
-            return CLI_USAGE; /* getopt has said why */
-        else if (option == OPT_PASSWORD)
-            return cli_fail(CLI_USAGE, "others could see a password on the command line: leave it "
-                                       "out, or use --password-file");
-        else if (!take_option(option, c->allowed, args))
-            return cli_fail(CLI_USAGE, "not for `admin %s`, or wrong: %s", c->name,
-                            argv[optind - 1]);
-    }
-    args->count = (size_t)(argc - optind);
-    if (*help)
-        return CLI_OK;
-    if (args->count < c->least || args->count > c->most)
-        return cli_fail(CLI_USAGE, "usage: jabiru admin %s %s", c->name, c->usage);
-    for (size_t i = 0; i < args->count; i++)
-        args->operands[i] = argv[optind + (int)i];
-    return CLI_OK;
-}
-
-static int run_admin(int argc, char **argv)
-{
-    char data[CLI_DATA_BYTES];
-    struct cli_args args = { .data = NULL };
+    const struct cli_group *group;
+    struct cli_args args;
     bool help;
     int used;
-    const struct cli_command *c = argc > 0 ? find_command(argc, argv, &used) : NULL;
+    const struct cli_command *c = find_command(argc, argv, &group, &used);
 
     if (!c) {
         print_overview(stderr);
         return CLI_USAGE;
     }
-    jb_assert(c->most <= CLI_OPERANDS);
     /* The last word of the command stands where getopt expects the program's name. */
-    int status = read_args(c, argc - used + 1, argv + used - 1, &args, &help);
+    int status = cli_args_read(group, c, argc - used + 1, argv + used - 1, &args, &help);
     if (status != CLI_OK)
         return status;
     if (help) {
-        print_help(c);
+        print_help(group, c);
         return CLI_OK;
-    }
-    if (!args.data) {
-        if (jb__datadir_default(data, sizeof data) != 0)
-            return cli_fail(CLI_USAGE, "where is the data folder? ($HOME is not set; --data DIR)");
-        args.data = data;
     }
     return c->run(&args);
 }
 
+/* So that no socket gets the number of a stream that the caller has closed. */
+static void occupy_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "help") == 0;
+}
+
 int main(int argc, char **argv)
 {
+    int status = CLI_OK;
+
+    occupy_streams();
     signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error message, not a death */
     setlocale(LC_CTYPE, "");
-    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8"); /* XMPP knows nothing else */
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
         puts("jabiru " JABIRU_VERSION);
-        return CLI_OK;
-    }
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+    else if (argc >= 2 && is_help(argv[1]))
         print_overview(stdout);
-        return CLI_OK;
-    }
-    if (argc >= 3 && strcmp(argv[1], "admin") == 0 && strcmp(argv[2], "--help") == 0) {
+    else if (argc == 3 && strcmp(argv[1], "admin") == 0 && is_help(argv[2]))
         print_overview(stdout);
-        return CLI_OK;
-    }
-    if (argc >= 2 && strcmp(argv[1], "bench") == 0)
-        return cli_bench(argc - 1, argv + 1);
-    if (argc < 2 || strcmp(argv[1], "admin") != 0) {
-        print_overview(stderr);
-        return CLI_USAGE;
-    }
-    int status = run_admin(argc - 2, argv + 2);
+    else if (argc >= 2 && strcmp(argv[1], "bench") == 0)
+        status = cli_bench(argc - 1, argv + 1);
+    else
+        status = run_command(argc - 1, argv + 1);
     if (fflush(stdout) != 0 && status == CLI_OK)
         status = cli_fail(CLI_IO, "cannot write the output");
     return status;

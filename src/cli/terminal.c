@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -64,21 +65,46 @@ static int read_twice(const char *who, char *out, size_t room)
     return status == CLI_OK ? CLI_OK : cli_fail(CLI_REFUSED, "the two are not the same");
 }
 
+static int read_file(const char *name, char *out, size_t room)
+{
+    FILE *f = fopen(name, "re");
+
+    if (!f)
+        return cli_fail(CLI_IO, "%s: %s", name, strerror(errno));
+    setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
+    int status = read_line(f, out, room);
+    fclose(f);
+    return status == CLI_OK ? CLI_OK : cli_fail(status, "%s: no password on the first line", name);
+}
+
+int cli_account_password(const struct cli_args *args, const char *who, char *out, size_t room)
+{
+    const char *variable = getenv("JABIRU_PASSWORD");
+    char prompt[3200];
+
+    if (args->password_file)
+        return read_file(args->password_file, out, room);
+    if (variable && variable[0] && strlen(variable) < room) {
+        memcpy(out, variable, strlen(variable) + 1);
+        return CLI_OK;
+    }
+    FILE *tty = fopen("/dev/tty", "re");
+    if (!tty)
+        return cli_fail(CLI_USAGE, "where is the password? (--password-file FILE, the variable "
+                                   "JABIRU_PASSWORD, or a terminal to ask on)");
+    setvbuf(tty, NULL, _IONBF, 0);
+    snprintf(prompt, sizeof prompt, "Password for %s: ", who);
+    int status = read_silently(tty, prompt, out, room);
+    fclose(tty);
+    return status == CLI_OK ? CLI_OK : cli_fail(status, "no password");
+}
+
 int cli_read_password(const struct cli_args *args, const char *who, char *out, size_t room)
 {
     int status;
 
-    if (args->password_file) {
-        FILE *f = fopen(args->password_file, "re");
-        if (!f)
-            return cli_fail(CLI_IO, "%s: %s", args->password_file, strerror(errno));
-        setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
-        status = read_line(f, out, room);
-        fclose(f);
-        return status == CLI_OK
-                   ? CLI_OK
-                   : cli_fail(status, "%s: no password on the first line", args->password_file);
-    }
+    if (args->password_file)
+        return read_file(args->password_file, out, room);
     setvbuf(stdin, NULL, _IONBF, 0);
     if (isatty(STDIN_FILENO))
         return read_twice(who, out, room);

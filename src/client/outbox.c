@@ -213,7 +213,8 @@ int jb_client_send(struct jb_client *c, const char *xml, uint64_t *number)
     int rc = make_stanza(c, jb_strz(xml), &s);
     if (rc != 0)
         return rc;
-    rc = send_stanza(c, s, number);
+    /* Without it the stanza would be for the own account. */
+    rc = s->h.to_malformed ? JB_EINVAL : send_stanza(c, s, number);
     jb_stanza_unref(s);
     return rc;
 }

@@ -36,6 +36,14 @@ class Man(unittest.TestCase):
                                   check=True).stdout
         for name in re.findall(r"^  admin ([a-z]+(?: [a-z]+)?)", overview, re.M):
             self.assertRegex(page, rf"(?m)^\.It Cm {name}\b")
+        others = [name for name in re.findall(r"^  ([a-z]+) ", overview, re.M) if name not in ("admin", "bench")]
+        self.assertIn("chat", others)
+        for name in others:
+            self.assertRegex(page, rf"(?m)^\.It Cm {name}\b")
+            one = subprocess.run([os.environ["JABIRU"], name, "--help"], capture_output=True, text=True,
+                                 check=True).stdout
+            for option in re.findall(r"^  --([a-z-]+)", one, re.M):
+                self.assertIn(f"Fl -{option}", page)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,8 @@ class JabirudTest(unittest.TestCase):
             romeo.do("connect romeo@localhost secret", "ok")
             romeo.expect("online")
             for bad in ("<message", "<a/>", "<message xmlns='urn:x'/>", "<message/><message/>", "text", "",
-                        "<message>&entity;</message>", "<message><!-- --></message>", "<message a='1' a='2'/>"):
+                        "<message>&entity;</message>", "<message><!-- --></message>", "<message a='1' a='2'/>", "<message to='@'/>",
+                        "<presence to=''/>"):
                 romeo.do("send " + bad, "malformed input")
             romeo.do("send <message>" + "x" * 300000 + "</message>", "a configured limit is reached")
 

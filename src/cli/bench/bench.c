@@ -114,6 +114,19 @@ static int run(struct bench *b)
     return status;
 }
 
+const char *cli_bench_scenario(size_t k, const char **words)
+{
+    if (k >= SCENARIOS)
+        return NULL;
+    *words = scenarios[k]->more;
+    return scenarios[k]->name;
+}
+
+const char *cli_bench_words(void)
+{
+    return options_words;
+}
+
 int cli_bench(int argc, char **argv)
 {
     static struct bench b = { .why_lock = PTHREAD_MUTEX_INITIALIZER };

@@ -1,0 +1,575 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""jabiru as a client: chat, send, listen, ping, disco, raw, on jabirud over ws and wss, and completion."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree as ET
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "client")]
+from server import COMPLAINTS, SANITIZER_DEFAULTS, Lines, Server, eventually  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+JABIRU, JABIRUD = os.environ["JABIRU"], os.environ["JABIRUD"]
+WAIT_S = 60
+COMMANDS = ("chat", "send", "listen", "ping", "disco", "raw")
+HOSTILE = "\u009b31mred\u202egnp.exe\u2066x\u2028y"  # what XML allows of what terminals must not get
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class Client(unittest.TestCase):
+    """A folder of one's own, and commands with romeo's account."""
+
+    def setUp(self):
+        held = tempfile.TemporaryDirectory(prefix="jabiru-client-")
+        self.addCleanup(held.cleanup)
+        self.folder = pathlib.Path(held.name)
+        self.env = {**SANITIZER_DEFAULTS, **{k: v for k, v in os.environ.items() if not k.startswith("JABIRU")},
+                    "XDG_STATE_HOME": str(self.folder / "state"), "HOME": str(self.folder)}
+
+    def account(self, who, **more):
+        return {**self.env, "JABIRU_JID": f"{who}@localhost", "JABIRU_PASSWORD": "secret", **self.endpoint(), **more}
+
+    def endpoint(self):
+        return {}
+
+    def run_it(self, *args, who="romeo", status=0, err=None, **more):
+        env = more.pop("env", None) or self.account(who)
+        done = subprocess.run([JABIRU, *args], capture_output=True, text=True, encoding="utf-8", timeout=WAIT_S, env=env,
+                              **({"stdin": subprocess.DEVNULL} if "input" not in more and "stdin" not in more else {}),
+                              **more)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertFalse([line for line in done.stderr.splitlines() if any(c in line for c in COMPLAINTS)], done.stderr)
+        if err is not None:
+            self.assertRegex(done.stderr, err)
+        return done.stdout
+
+
+class Running:
+    """A command that goes on, with its output as lines."""
+
+    def __init__(self, *args, env):
+        self.process = subprocess.Popen([JABIRU, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, encoding="utf-8", env=env)
+        self.out, self.err = Lines(self.process.stdout), Lines(self.process.stderr)
+
+    def wait_for(self, pattern, where=None):
+        match = (where or self.out).wait_for(re.compile(pattern), WAIT_S)
+        assert match, f"no {pattern!r}: {self.out.all()} {self.err.all()}"
+        return match
+
+    def type(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def end(self, number=None):
+        if number:
+            self.process.send_signal(number)
+        elif not self.process.stdin.closed:
+            self.process.stdin.close()
+        status = self.process.wait(WAIT_S)
+        self.out.join(WAIT_S)
+        self.err.join(WAIT_S)
+        bad = [line for line in self.err.all() if any(c in line for c in COMPLAINTS)]
+        assert not bad, "\n".join(self.err.all())
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Everywhere:
+    """What holds for any server; endpoint() says where it is."""
+
+    def listening(self, *args, who="juliet"):
+        listener = Running("listen", *args, env=self.account(who))
+        listener.wait_for("listens", listener.err)
+        return listener
+
+    def test_a_message_from_arguments(self):
+        with self.listening("--json") as juliet:
+            self.run_it("send", "--to", "juliet@localhost", "But", "soft & <light>")
+            line = json.loads(juliet.wait_for("^.*But soft.*$").group(0))
+            self.assertEqual(juliet.end(signal.SIGINT), 0)
+        self.assertEqual(line["body"], "But soft & <light>")
+        self.assertEqual(line["from"].partition("/")[0], "romeo@localhost")
+        self.assertEqual((line["name"], line["type"], line["to"]), ("message", "chat", "juliet@localhost"))
+        self.assertEqual(line["element"]["ns"], "jabber:client")
+        self.assertIn({"name": "body", "ns": "jabber:client", "text": "But soft & <light>"}, line["element"]["children"])
+
+    def test_a_message_from_standard_input(self):
+        with self.listening() as juliet:
+            self.run_it("send", "--to", "juliet@localhost", input="two\nlines\n")
+            line = juliet.wait_for("^.*two&#xa;lines</body>.*$").group(0)
+            self.assertEqual(juliet.end(signal.SIGINT), 0)
+        stanza = ET.fromstring(line)
+        self.assertEqual(stanza.findtext("body"), "two\nlines")
+
+    def test_ping(self):
+        out = self.run_it("ping", "--count", "3", "--interval", "0.01")
+        self.assertEqual(len(re.findall(r"^localhost: \d+\.\d\d ms$", out, re.M)), 3)
+        least, mean, most = map(float, re.search(r"^3 sent, 3 answered, min/avg/max ([\d.]+)/([\d.]+)/([\d.]+) ms$",
+                                                 out, re.M).groups())
+        self.assertTrue(0 < least <= mean <= most)
+
+    def test_disco(self):
+        tree = json.loads(self.run_it("disco", "--json"))
+        self.assertEqual(tree["jid"], "localhost")
+        self.assertIn("im", [i["type"] for i in tree["identities"] if i["category"] == "server"])
+        self.assertIn("http://jabber.org/protocol/disco#info", tree["features"])
+        text = self.run_it("disco", "localhost", "--depth", "0")
+        self.assertRegex(text, r"^localhost\n  is   server/im")
+        self.assertIn("  has  http://jabber.org/protocol/disco#info\n", text)
+
+    def test_raw(self):
+        out = self.run_it("raw", input="<iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>\n"
+                                       "<iq type='get' id='r2' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
+        self.assertRegex(out, r"(?m)^<iq [^>]*id='r1'[^>]*>\n  <query xmlns='jabber:iq:roster'")
+        self.assertRegex(out, r"(?m)^<iq [^>]*id='r2'[^>]*/>$")
+
+    def test_chat_through_pipes(self):
+        with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo, \
+                Running("chat", env=self.account("juliet")) as juliet:
+            juliet.type("/to romeo@localhost\n/list\n")
+            juliet.wait_for(r"^\* 1  romeo@localhost$")
+            romeo.type("hello\n//slash\n/bogus\n")
+            juliet.wait_for(r"^\d\d:\d\d romeo@localhost: hello$")
+            juliet.wait_for(r": /slash$")
+            juliet.type("hello yourself\n")
+            romeo.wait_for(r"^\d\d:\d\d juliet@localhost: hello yourself$")
+            romeo.wait_for(r"no such command: /bogus")
+            self.assertEqual((romeo.end(), juliet.end()), (0, 0))
+
+    def test_a_wrong_password(self):
+        for command in COMMANDS:
+            args = {"send": ["--to", "juliet@localhost", "x"]}.get(command, [])
+            self.run_it(command, *args, status=1, err="password", env=self.account("romeo", JABIRU_PASSWORD="wrong"))
+
+
+class OnJabirud(Client):
+    config, scheme = "", "ws"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(JABIRUD, JABIRU, config=cls.config).start()
+        cls.server.import_users([(f"{name}@localhost", "secret") for name in ("romeo", "juliet", "nurse")])
+        cls.url = f"{cls.scheme}://localhost:{cls.server.port}/xmpp-websocket"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def endpoint(self):
+        return {"JABIRU_URL": self.url}
+
+
+class Plain(Everywhere, OnJabirud):
+    def test_refusals_have_a_status(self):
+        self.run_it("ping", "nobody@elsewhere.invalid", "--count", "1", status=1)
+        self.run_it("ping", "@", status=2, err="not an address")
+        self.run_it("disco", "nobody@elsewhere.invalid", status=1)
+        self.run_it("disco", "@", status=2)
+        self.run_it("send", "--to", "nobody@elsewhere.invalid", "x", status=1, err="remote-server-not-found")
+        self.run_it("send", "--to", "@", "x", status=2)
+        self.run_it("send", "x", status=2, err="--to")
+        self.run_it("send", "--to", "juliet@localhost", status=2, err="nothing to send")
+        self.run_it("send", "--to", "juliet@localhost", "a\x01b", status=2, err="control characters")
+        self.run_it("send", "--to", "juliet@localhost", input="x" * 300000, status=1, err="longer than")
+        self.run_it("raw", input="<nonsense/>\n", status=1, err="not sent")
+
+    def test_usage(self):
+        for args, why in ((["--password", "x"], "others could see"), (["--password=x"], "others could see"),
+                          (["--depth", "1"], "not for"), (["--timeout", "x"], "wrong"), (["--url", "http://x/"], "--url"),
+                          (["--nosuch"], "unrecognized"), (["--jid", "a@"], "not an address")):
+            self.run_it("ping", *args, status=2, err=why)
+        env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_JID"}
+        self.run_it("ping", status=2, err="whose account", env=env)
+        self.run_it("nosuch", status=2, err="usage")
+        self.run_it(status=2, err="usage")
+
+    def test_help_has_an_example_and_the_statuses(self):
+        overview = self.run_it("--help")
+        for command in COMMANDS:
+            page = self.run_it(command, "--help", env=self.env)
+            self.assertRegex(page, rf"^usage: jabiru {command} ")
+            self.assertIn("\nexample: ", page)
+            self.assertIn("exit status: 0 done, 1 refused", page)
+            self.assertRegex(overview, rf"(?m)^  {command} ")
+
+    def test_the_password(self):
+        file = self.folder / "password"
+        file.write_text("secret\nmore\n")
+        env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_PASSWORD"}
+        self.run_it("ping", "--count", "1", "--password-file", str(file), env=env)
+        self.run_it("ping", "--password-file", str(self.folder / "none"), env=env, status=3)
+        # No terminal to ask on, and standard input is not for passwords.
+        self.run_it("send", "--to", "juliet@localhost", input="secret\n", env=env, status=2, err="where is the password",
+                    start_new_session=True)
+
+    def test_nobody_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        for command in COMMANDS:
+            args = {"send": ["--to", "juliet@localhost", "x"]}.get(command, [])
+            self.run_it(command, *args, "--url", f"ws://127.0.0.1:{port}/", status=3, err="refused")
+
+    def test_a_server_that_says_nothing(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            self.run_it("send", "--to", "juliet@localhost", "x", "--timeout", "0.3", "--url",
+                        f"ws://127.0.0.1:{silent.getsockname()[1]}/", status=3)
+
+    def test_listening_ends(self):
+        with self.listening("--count", "2") as juliet:
+            for _ in range(3):
+                self.run_it("send", "--to", "juliet@localhost", "x")
+            self.assertEqual(juliet.process.wait(WAIT_S), 0)
+            self.assertEqual((juliet.end(), len(juliet.out.all())), (0, 2))
+        with self.listening() as juliet:
+            self.assertEqual(juliet.end(signal.SIGINT), 0)
+        self.run_it("listen", "--for", "0.1", who="nurse")
+
+    def test_nobody_reads_what_is_listened_to(self):
+        with self.listening() as juliet:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), juliet.process.stdout.fileno())
+            for _ in range(3):
+                self.run_it("send", "--to", "juliet@localhost", "x")
+            self.assertEqual(juliet.process.wait(WAIT_S), 3)
+
+    def test_streams_that_are_closed(self):
+        for command, args in (("chat", ["juliet@localhost"]), ("raw", []), ("ping", ["--count", "1"])):
+            line = f'exec "$0" {command} {" ".join(args)} <&-'
+            done = subprocess.run(["sh", "-c", line, JABIRU], env=self.account("romeo"), capture_output=True, text=True,
+                                  timeout=WAIT_S, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        done = subprocess.run(["sh", "-c", 'exec "$0" ping --count 1 >/dev/full', JABIRU], env=self.account("romeo"),
+                              capture_output=True, text=True, timeout=WAIT_S, check=False)
+        self.assertEqual(done.returncode, 3)
+
+    def test_hostile_text(self):
+        """Neither a body nor a name brings a control character to whoever looks."""
+        with self.listening("--json") as js, self.listening() as lines, \
+                Running("chat", env=self.account("juliet")) as chat:
+            chat.type("/list\n/to romeo@localhost\n/list\n")
+            chat.wait_for(r"^\* 1")
+            self.run_it("raw", input=f"<message to='juliet@localhost' type='chat'><body>{HOSTILE}&#10;10:00 nurse@localhost: "
+                                     f"trust me</body><nick xmlns='http://jabber.org/protocol/nick'>{HOSTILE}</nick></message>\n")
+            chat.wait_for("romeo@localhost: ")
+            chat.wait_for("^      10:00 nurse@localhost: trust me$")
+            self.assertEqual(chat.end(), 0)
+            js.wait_for("trust me")
+            lines.wait_for("trust me")
+            self.assertEqual(js.end(signal.SIGINT), 0)
+            self.assertEqual(lines.end(signal.SIGINT), 0)
+        for seen in (js, lines, chat):
+            self.assertFalse([line for line in seen.out.all() if HIDDEN.search(line)])
+        bodies = [json.loads(line).get("body") for line in js.out.all()]
+        self.assertTrue(any(b and b.startswith(HOSTILE) for b in bodies), bodies)
+        self.assertIn("&#x9b;31mred&#x202e;", "".join(lines.out.all()))
+
+    def test_hostile_names(self):
+        self.run_it("raw", who="nurse", input="<iq type='set' id='s'><query xmlns='jabber:iq:roster'>"
+                    f"<item jid='romeo@localhost' name='{HOSTILE}'/></query></iq>\n")
+        with Running("chat", env=self.account("nurse")) as chat:
+            eventually(lambda: chat.type("/roster\n") or [line for line in chat.out.all() if "romeo@localhost" in line],
+                       "the contact", WAIT_S, 0.2)
+            self.assertEqual(chat.end(), 0)
+        self.assertFalse([line for line in chat.out.all() if HIDDEN.search(line)])
+
+    def test_contacts(self):
+        with Running("chat", env=self.account("romeo")) as romeo, Running("chat", env=self.account("juliet")) as juliet:
+            romeo.type("/add juliet@localhost\n")
+            juliet.wait_for("romeo@localhost wants to see when you are online")
+            juliet.type("/accept romeo@localhost\n")
+            romeo.wait_for("you see now when juliet@localhost is online")
+            romeo.wait_for("juliet@localhost wants to see")
+            romeo.type("/accept juliet@localhost\n/roster\n")
+            romeo.wait_for("-- juliet@localhost is online")
+            juliet.wait_for("you see now when romeo@localhost is online")
+            romeo.type("/roster\n")
+            romeo.wait_for("^on  juliet@localhost$")
+            self.assertEqual(juliet.end(), 0)
+            romeo.wait_for("-- juliet@localhost is offline")
+            romeo.type("/remove juliet@localhost\n")
+            self.assertEqual(romeo.end(), 0)
+
+    def test_the_history(self):
+        with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo:
+            romeo.type("a backslash \\n, a tab \t.\n")
+            self.assertEqual(romeo.end(), 0)
+        folder = self.folder / "state/jabiru-chat"
+        log = folder / "chat-romeo@localhost.log"
+        self.assertEqual(stat.S_IMODE(log.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(folder.stat().st_mode), 0o700)
+        self.assertRegex(log.read_text(), r"^\d{4}-\S+Z\t>\tjuliet@localhost\ta backslash \\\\n, a tab \\t\.\n$")
+        log.chmod(0o644)
+        with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo:
+            romeo.wait_for(r"^\d\d:\d\d me: a backslash \\n, a tab  \.$")
+            self.assertEqual(romeo.end(), 0)
+        self.assertEqual(stat.S_IMODE(log.stat().st_mode), 0o600)
+
+    def test_a_chat_without_a_place_for_its_history(self):
+        file = self.folder / "state"
+        file.write_text("")
+        self.run_it("chat", "juliet@localhost", input="x\n", err="nothing is kept")
+
+
+class Secure(Everywhere, OnJabirud):
+    config, scheme = 'listener "test" {\n    tls = own\n}\n', "wss"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ca = next(path for path in cls.server.data.rglob("*") if path.suffix in (".crt", ".pem")
+                      and "CERTIFICATE" in path.read_text())
+
+    def endpoint(self):
+        copy = self.folder / "ca.pem"
+        shutil.copy(self.ca, copy)
+        return {"JABIRU_URL": self.url, "JABIRU_CA_FILE": str(copy)}
+
+    def test_the_certificate_is_looked_at(self):
+        env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_CA_FILE"}
+        self.run_it("ping", env=env, status=3, err="certificate")
+        self.run_it("ping", "--count", "1", "--ca-file", self.account("romeo")["JABIRU_CA_FILE"], env=env)
+        self.run_it("ping", "--ca-file", str(self.folder / "none"), env=env, status=3)
+
+
+class Gone(Client):
+    """Servers that go away; each test has its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = Server(JABIRUD, JABIRU).start()
+        self.server.import_users([("romeo@localhost", "secret"), ("juliet@localhost", "secret")])
+        self.addCleanup(self.server.abandon)
+
+    def endpoint(self):
+        return {"JABIRU_URL": f"ws://localhost:{self.server.port}/xmpp-websocket"}
+
+    def test_during_a_chat(self):
+        with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo:
+            romeo.type("/list\nbefore\n")
+            romeo.wait_for("^. 1")
+            self.server.kill()
+            romeo.wait_for("^-- offline: .*; next attempt in ")
+            romeo.type("said meanwhile\n")
+            self.server.start()
+            romeo.wait_for("^-- online again")
+            self.assertEqual(romeo.end(), 0)
+        out = self.run_it("listen", "--for", "1", who="juliet")
+        self.assertEqual(out.count("said meanwhile"), 1)
+
+    def test_for_good(self):
+        with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo:
+            romeo.type("/list\n")
+            romeo.wait_for("^. 1")
+            self.server.kill()
+            romeo.wait_for("^-- offline: ")
+            romeo.type("into the void\n")
+            self.assertEqual(romeo.end(), 3)
+            self.assertIn("1 message is not acknowledged", romeo.err.all()[-1])
+
+    def test_others(self):
+        with Running("ping", "--count", "1000", "--interval", "0.05", env=self.account("romeo")) as ping, \
+                Running("raw", "--for", "60", env=self.account("romeo")) as raw:
+            ping.wait_for("localhost: ")
+            raw.type("<iq type='get' id='q' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>\n")
+            raw.wait_for("id='q'")
+            self.server.kill()
+            ping.wait_for(r"sent, \d+ answered, min/avg/max")
+            self.assertEqual((ping.end(), raw.end()), (3, 3))
+
+
+class OnTerminal(OnJabirud):
+    def terminal(self, *args, who="romeo", columns=80, **more):
+        return Terminal([JABIRU, *args], {**self.account(who), **more}, columns)
+
+    def test_the_password_is_asked_for_silently(self):
+        env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_PASSWORD"}
+        with Terminal([JABIRU, "ping", "--count", "1"], env) as t:
+            t.wait_for("Password for romeo@localhost:")
+            t.type("secret\n")
+            self.assertEqual(t.end(), 0)
+            self.assertNotIn("secret", t.screen())
+
+    def test_what_comes_does_not_spoil_what_is_typed(self):
+        with self.terminal("chat", "juliet@localhost") as t:
+            t.wait_for("^juliet@localhost> $|^juliet@localhost>$")
+            t.type("half a sente")
+            t.wait_for("^juliet@localhost> half a sente$")
+            self.run_it("send", "--to", "romeo@localhost", "psst", who="nurse")
+            t.wait_for(r"^\[2\] \d\d:\d\d nurse@localhost: psst\njuliet@localhost> half a sente$")
+            self.assertEqual(t.screen().count("half a sente"), 1)
+            with Running("listen", "--count", "2", env=self.account("juliet")) as juliet:
+                juliet.wait_for("listens", juliet.err)
+                t.type("nce\n")
+                juliet.wait_for("half a sentence</body>")
+            t.type("/2\n")
+            t.wait_for(r"^nurse@localhost>")
+            t.type("\x04")
+            self.assertEqual(t.end(), 0)
+
+    def test_a_long_line(self):
+        words = "0123456789 " * 12
+        with self.terminal("chat", "juliet@localhost", columns=40) as t:
+            t.wait_for("^juliet@localhost>")
+            t.type(words)
+            eventually(lambda: self.typed(t) == "juliet@localhost> " + words.rstrip(), "the line", WAIT_S)
+            self.run_it("send", "--to", "romeo@localhost", "psst", who="nurse")
+            t.wait_for("psst")
+            t.type("!")
+            eventually(lambda: self.typed(t) == "juliet@localhost> " + words + "!", "the line to be whole", WAIT_S)
+            t.type("\x15\x04")
+            self.assertEqual(t.end(), 0)
+
+    def typed(self, t):
+        """What stands behind the prompt, over the rows of a screen of 40 columns (blanks at their ends count)."""
+        lines = t.lines()
+        first = max(k for k, line in enumerate(lines) if line.startswith("juliet@localhost>"))
+        return "".join(line.ljust(40) for line in lines[first:]).rstrip()
+
+    def test_history_of_what_was_typed(self):
+        for k in (1, 2):
+            with self.terminal("raw") as t:
+                t.wait_for("^>")
+                if k == 1:
+                    t.type("<iq type='get' id='one' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>\n")
+                else:
+                    t.type("\x10")  # ^P
+                    t.wait_for("^> <iq type='get' id='one'")
+                    t.type("\n")
+                t.wait_for(r"^<iq [^\n]*type='result'|^<iq [^\n]*id='one'[^\n]*result")
+                t.type("\x04")
+                self.assertEqual(t.end(), 0)
+        file = self.folder / "state/jabiru-chat/raw-input"
+        self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600)
+
+    def test_interrupts(self):
+        for command, prompt in (("chat", "^>"), ("raw", "^>")):
+            with self.terminal(command) as t:
+                t.wait_for(prompt)
+                t.type("half a li")
+                t.wait_for("half a li$")
+                t.type("\x03")
+                self.assertEqual(t.end(), 0)
+            with self.terminal(command) as t:
+                t.wait_for(prompt)
+                t.signal(signal.SIGTERM)
+                self.assertEqual(t.end(), 0)
+
+    def test_stopping(self):
+        with self.terminal("raw") as t:
+            cooked = termios_flags(t)
+            t.wait_for("^>")
+            eventually(lambda: termios_flags(t) != cooked, "the terminal to be taken", WAIT_S)
+            t.type("half")
+            t.wait_for("^> half")
+            t.type("\x1a")
+            os.waitpid(t.pid, os.WUNTRACED)
+            self.assertEqual(termios_flags(t), cooked)
+            t.signal(signal.SIGCONT)
+            eventually(lambda: termios_flags(t) != cooked, "the terminal to be taken again", WAIT_S)
+            t.wait_for("^> half")
+            t.type("\x15\x04")
+            self.assertEqual(t.end(), 0)
+
+    def test_colours_are_for_terminals(self):
+        self.run_it("send", "--to", "juliet@localhost", "x")
+        with self.terminal("listen", "--for", "1", who="juliet") as t:
+            self.assertEqual(t.end(), 0)
+            self.assertIn(b"\x1b[36mmessage", t.bytes)
+        self.assertNotIn("\x1b", self.run_it("listen", "--for", "0.3", who="juliet"))
+
+    def test_hostile_text(self):
+        with self.terminal("chat") as t, self.terminal("raw") as console:
+            t.wait_for("^>")
+            console.wait_for("^>")
+            console.type("<presence/>\n")
+            self.run_it("raw", who="nurse", input=f"<message to='romeo@localhost' type='chat'><body>{HOSTILE}</body></message>\n")
+            t.wait_for("nurse@localhost: .*31mred")  # the screen refuses control characters
+            t.type("\x04")
+            console.type("\x04")
+            self.assertEqual((t.end(), console.end()), (0, 0))
+
+
+def termios_flags(terminal):
+    return terminal.attributes()[3]
+
+
+class Completion(Client):
+    def script(self, shell):
+        return self.run_it("completion", shell, env=self.env)
+
+    def expected(self):
+        """{words of a command: what its --help says may follow}."""
+        found = {}
+        overview = self.run_it("--help", env=self.env)
+        names = re.findall(r"^  ((?:admin )?[a-z]+(?: [a-z]+)?) +[A-Z]", overview, re.M)
+        self.assertGreater(len(names), 18)
+        names.remove("bench")
+        names += ["bench " + name for name in re.findall(r"^  ([a-z]+) ", self.run_it("bench", "--help", env=self.env), re.M)]
+        for name in names:
+            found[name] = set(re.findall(r"^  (--[a-z-]+)", self.run_it(*name.split(), "--help", env=self.env), re.M))
+        return found
+
+    def bash(self, *words):
+        line = "COMP_WORDS=(jabiru \"$@\"); COMP_CWORD=$#; compopt() { :; }; _jabiru; printf '%s\\n' \"${COMPREPLY[@]}\""
+        done = subprocess.run(["bash", "-c", self.script("bash") + line, "bash", *words], capture_output=True, text=True,
+                              check=True, cwd=self.folder)
+        self.assertEqual(done.stderr, "")
+        return set(done.stdout.split())
+
+    def test_scripts_parse(self):
+        for shell in ("bash", "zsh"):
+            if shutil.which(shell):
+                done = subprocess.run([shell, "-n"], input=self.script(shell), capture_output=True, text=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.run_it("completion", "fish", status=1, env=self.env)
+
+    def test_every_command_and_option_is_known(self):
+        for name, options in self.expected().items():
+            words = name.split()
+            self.assertEqual(options - self.bash(*words, "--"), set(), name)
+            for k, word in enumerate(words):
+                self.assertIn(word, self.bash(*words[:k], ""))
+        zsh = self.script("zsh")
+        self.assertEqual(zsh[zsh.index("_jabiru_words"):zsh.index("_jabiru()")],
+                         (bash := self.script("bash"))[bash.index("_jabiru_words"):bash.index("_jabiru()")])
+
+    def test_values_are_files_or_nothing(self):
+        (self.folder / "some file").write_text("")
+        self.assertEqual(self.bash("ping", "--ca-file", "some"), {"some", "file"})
+        self.assertEqual(self.bash("ping", "--jid", ""), set())
+        self.assertEqual(self.bash("se"), {"send"})
+        self.assertEqual(self.bash("completion", ""), {"bash", "zsh", "--help"})
+        self.assertIn("file", self.bash("admin", "backup", ""))
+
+    @unittest.skipUnless(shutil.which("zsh"), "zsh is not installed")
+    def test_zsh_completes(self):
+        """The function runs; what it would offer is printed by a compadd of our own."""
+        script = self.script("zsh") + ('\ncompadd() { shift; print -l -- "$@"; }; _files() { print files; }\n'
+                                       'words=(jabiru send --t); CURRENT=3; _jabiru\n'
+                                       'words=(jabiru send --ca-file ""); CURRENT=4; _jabiru\n')
+        done = subprocess.run(["zsh", "-f", "-c", "compdef() { :; }\n" + script], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("--timeout", done.stdout.split())
+        self.assertEqual(done.stdout.split()[-1], "files")
+
+
+if __name__ == "__main__":
+    unittest.main()
