@@ -148,6 +148,60 @@ static bool on_framing(struct jb_stream *s, struct jb_stream_event *ev)
     return true;
 }
 
+/* Before a resource is bound only an iq passes: the request for one, and its answer (RFC 6120
+ * sections 6.4.1, 7.1).  A server hears one of a stranger, too; who may ask what in it is the
+ * owner's to say. */
+static bool may_pass(const struct jb_stream *s, uint8_t kind)
+{
+    if (s->state == JB_STREAM_STATE_BOUND)
+        return true;
+    return kind == JB_IQ &&
+           (s->state == JB_STREAM_STATE_BINDING ||
+            (s->state == JB_STREAM_STATE_OPEN && s->ws.role == JB_ROLE_SERVER));
+}
+
+static bool on_stanza(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
+{
+    ev->draft = (struct jb_draft){ .arena = arena };
+    int rc = jb_stanza_read_head(&ev->doc, arena, &ev->draft.h);
+
+    if (rc == JB_ENOMEM)
+        return jb__stream_fault(s, ev, JB_STREAM_RESOURCE_CONSTRAINT, "out of memory");
+    if (rc != 0)
+        return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_STANZA_TYPE,
+                                "neither message, presence nor iq");
+    if (!may_pass(s, ev->draft.h.kind))
+        return jb__stream_fault(s, ev, JB_STREAM_NOT_AUTHORIZED,
+                                "a stanza before authentication and resource binding");
+    ev->draft.doc = &ev->doc;
+    ev->kind = JB_STREAM_EVENT_STANZA;
+    if (s->state == JB_STREAM_STATE_BOUND)
+        s->received++;
+    return true;
+}
+
+bool jb__stream_on_content(struct jb_stream *s, struct jb__arena *arena,
+                           struct jb_stream_event *ev)
+{
+    const struct jb_node *root = &ev->doc.nodes[0];
+
+    if (root->ns == JB_NS_CLIENT)
+        return on_stanza(s, arena, ev);
+    if (root->ns == JB_NS_SASL) {
+        if (s->state != JB_STREAM_STATE_OPEN)
+            return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION, "authenticated already");
+        ev->kind = JB_STREAM_EVENT_SASL;
+        return true;
+    }
+    if (root->ns == JB_NS_SM)
+        return jb__sm_on_element(s, arena, ev);
+    if (root->ns_bytes == 0)
+        return jb__stream_fault(s, ev, JB_STREAM_INVALID_NAMESPACE,
+                                "an element without a namespace; each frame declares its own");
+    ev->kind = JB_STREAM_EVENT_ELEMENT;
+    return true;
+}
+
 /* One text message: one element. */
 static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *arena,
                     struct jb_stream_event *ev)

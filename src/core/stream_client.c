@@ -29,53 +29,15 @@ bool jb__stream_client_on_open(struct jb_stream *s, struct jb_stream_event *ev)
     return true;
 }
 
-/* A stanza before authentication could come from anybody; before binding only the answer to our
- * request has a meaning. */
-static bool on_stanza(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
-{
-    ev->draft = (struct jb_draft){ .arena = arena };
-    int rc = jb_stanza_read_head(&ev->doc, arena, &ev->draft.h);
-
-    if (rc == JB_ENOMEM)
-        return jb__stream_fault(s, ev, JB_STREAM_RESOURCE_CONSTRAINT, "out of memory");
-    if (rc != 0)
-        return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_STANZA_TYPE,
-                                "neither message, presence nor iq");
-    if (s->state != JB_STREAM_STATE_BOUND &&
-        !(s->state == JB_STREAM_STATE_BINDING && ev->draft.h.kind == JB_IQ))
-        return jb__stream_fault(s, ev, JB_STREAM_NOT_AUTHORIZED,
-                                "a stanza before authentication and resource binding");
-    ev->draft.doc = &ev->doc;
-    ev->kind = JB_STREAM_EVENT_STANZA;
-    if (s->state == JB_STREAM_STATE_BOUND)
-        s->received++;
-    return true;
-}
-
 bool jb__stream_client_on_element(struct jb_stream *s, struct jb__arena *arena,
                                   struct jb_stream_event *ev)
 {
-    const struct jb_node *root = &ev->doc.nodes[0];
     bool unopened = s->state == JB_STREAM_STATE_START || s->state == JB_STREAM_STATE_AUTHED;
 
     /* An error may stand alone: some servers have nothing to open (RFC 6120 section 4.9.1.2). */
     if (unopened && !jb_node_is(&ev->doc, 0, "error", JB_NS_STREAMS))
         return jb__stream_fault(s, ev, JB_STREAM_BAD_FORMAT, "the first element must be <open/>");
-    if (root->ns == JB_NS_CLIENT)
-        return on_stanza(s, arena, ev);
-    if (root->ns == JB_NS_SASL) {
-        if (s->state != JB_STREAM_STATE_OPEN)
-            return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION, "authenticated already");
-        ev->kind = JB_STREAM_EVENT_SASL;
-        return true;
-    }
-    if (root->ns == JB_NS_SM)
-        return jb__sm_on_element(s, arena, ev);
-    if (root->ns_bytes == 0)
-        return jb__stream_fault(s, ev, JB_STREAM_INVALID_NAMESPACE,
-                                "an element without a namespace; each frame declares its own");
-    ev->kind = JB_STREAM_EVENT_ELEMENT;
-    return true;
+    return jb__stream_on_content(s, arena, ev);
 }
 
 void jb_stream_continued(struct jb_stream *s)

@@ -13,6 +13,9 @@ bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
 bool jb__stream_client_on_open(struct jb_stream *s, struct jb_stream_event *ev);
 bool jb__stream_client_on_element(struct jb_stream *s, struct jb__arena *arena,
                                   struct jb_stream_event *ev);
+/* What both sides may say once the stream is open: stanzas, SASL, stream management, the rest. */
+bool jb__stream_on_content(struct jb_stream *s, struct jb__arena *arena,
+                           struct jb_stream_event *ev);
 /* Ends the stream with an error and tells it; always true. */
 bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_stream_error error,
                       const char *words);
