@@ -97,7 +97,7 @@ def synopsis(header, functions):
 def table(text):
     """Enumerations and the lists they are made of: constants with their comments."""
     out = []
-    for row in re.findall(r"^    X\((\w+), (\d+), (\d+), (\d+), \"([^\"]*)\"\)", text, re.M):
+    for row in re.findall(r"X\((\w+), (\d+), (\d+), (\d+),[\s\\]*\"([^\"]*)\"\)", text):
         out += [f".It JB_SETTING_{row[0]}", escape(f"{row[4]} (default {row[1]}, from {row[2]} to {row[3]})")]
     for row in re.findall(r"^    X\((JB_E\w+), (-\d+), \"([^\"]*)\"\)", text, re.M):
         out += [f".It {row[0]} ({row[1]})", escape(row[2])]

@@ -37,6 +37,8 @@ struct jb_client;
     X(BACKOFF_MOST_MS, 120000, 10, 3600000, "longest wait of all")                       \
     X(QUEUE_MESSAGES, 1000, 0, 1000000, "messages waiting to be sent or acknowledged")   \
     X(QUEUE_BYTES, 1048576, 0, 1073741824, "bytes of them")                              \
+    X(ACK_INTERVAL_MS, 250, 0, 60000,                                                    \
+      "between two requests for acknowledgement: servers count them")                    \
     X(STANZA_BYTES, 262144, 10000, 67108864, "bytes of a stanza, either way")            \
     X(ITERATIONS_LEAST, 4096, 1, 10000000, "fewer password hash iterations are refused") \
     X(ITERATIONS_MOST, 100000, 4096, 10000000, "more of them are refused")               \

@@ -320,6 +320,7 @@ int jb_client_timeout_ms(const struct jb_client *c)
     uint32_t timeout;
     uint8_t want;
 
+    due = sooner(due, jb__outbox_ask_deadline(c));
     if (has_something_to_do(c))
         return 0;
     if (c->phase == JB__PHASE_DIALLING) {
@@ -376,6 +377,7 @@ int jb_client_process(struct jb_client *c)
     jb__link_advance(c, now);
     check_silence(c, now);
     check_leaving(c);
+    jb__outbox_ask(c);
     jb__link_flush(c);
     return c->short_of_memory ? JB_ENOMEM : 0;
 }

@@ -39,7 +39,7 @@ enum {
     JB__WORDS_BYTES = 256,
     JB__NO_TIME = -1,
     JB__REDIRECTS = 3,
-    JB__SEEN = 256, /* messages by whose stanza-id a repetition is known */
+    JB__SEEN = 256,         /* messages by whose stanza-id a repetition is known */
 };
 
 struct jb_event {
@@ -153,6 +153,7 @@ struct jb_client {
     struct jb__request *requests;
     uint32_t request_count;
     struct jb__outgoing *outbox, **outbox_end;
+    uint64_t ask_after_ms; /* when the next acknowledgement may be asked for */
     uint32_t outbox_count;
     uint64_t outbox_bytes;
 };
@@ -232,8 +233,10 @@ void jb__outbox_send_waiting(struct jb_client *c);
 void jb__outbox_unsend(struct jb_client *c);
 /* Takes what `q` knows to be acknowledged. */
 void jb__outbox_take_acked(struct jb_client *c, struct jb_sendq *q);
-/* Asks for an acknowledgement if something wants one. */
+/* Asks for an acknowledgement if something wants one and it is time. */
 void jb__outbox_ask(struct jb_client *c);
+/* When it will be; UINT64_MAX: nothing wants one, or one is on its way. */
+uint64_t jb__outbox_ask_deadline(const struct jb_client *c);
 /* Nothing that was sent is without acknowledgement. */
 bool jb__outbox_is_settled(const struct jb_client *c);
 /* Gives up all that is queued: DROPPED will tell. */

@@ -175,17 +175,26 @@ bool jb__outbox_is_settled(const struct jb_client *c)
     return !c->outbox || c->outbox->state >= JB__OUT_ACKED;
 }
 
-void jb__outbox_ask(struct jb_client *c)
+uint64_t jb__outbox_ask_deadline(const struct jb_client *c)
 {
     const struct jb_stream *s = &c->stream;
+    bool wanted = s->sm.on ? s->out.first && !s->sm.asked && !s->sm.ask_due
+                           : !jb__outbox_is_settled(c) && s->pings == s->ponged;
 
-    if (s->sm.on) {
-        if (s->out.first)
-            jb_stream_sm_ask(&c->stream);
-    } else if (!jb__outbox_is_settled(c) && s->pings == s->ponged) {
-        /* The answer says at least that it has arrived at the other end of the WebSocket. */
+    return c->phase == JB__PHASE_ONLINE && wanted ? c->ask_after_ms : UINT64_MAX;
+}
+
+void jb__outbox_ask(struct jb_client *c)
+{
+    uint64_t now = jb__clock_mono_ms();
+
+    if (now < jb__outbox_ask_deadline(c))
+        return;
+    c->ask_after_ms = now + jb__setting(c, JB_SETTING_ACK_INTERVAL_MS);
+    if (c->stream.sm.on)
+        jb_stream_sm_ask(&c->stream);
+    else /* the answer says at least that it has arrived at the WebSocket's other end */
         jb_stream_ping(&c->stream);
-    }
 }
 
 /* ---- what programs call ---- */

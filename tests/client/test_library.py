@@ -88,6 +88,9 @@ class Library(unittest.TestCase):
         pages = sorted((self.prefix / "share/man/man3").glob("*.3"))
         text = "".join(page.read_text() for page in pages)
         self.assertEqual([name for name in self.declared() if f".Ss {name}\n" not in text], [])
+        names = re.findall(r"\bX\(([A-Z_]+), \d", (ROOT / "include/jabiru/client.h").read_text())
+        self.assertGreater(len(names), 10)
+        self.assertEqual([name for name in names if f".It JB_SETTING_{name}\n" not in text], [])
         for header in (ROOT / "include/jabiru").glob("*.h"):
             for comment, name in re.findall(r"/\*\*\n(.*?)\*/\nJB_API[^;{]*?\b(jb_\w+)\(", header.read_text(), re.S):
                 self.assertIn("Threads:", comment, name)

@@ -117,6 +117,7 @@ static int begin(struct day *d)
     snprintf(url, sizeof url, "ws://127.0.0.1:%u/", d->server->at.port);
     jb_client_set(d->client, JB_SETTING_BACKOFF_LEAST_MS, 10);
     jb_client_set(d->client, JB_SETTING_BACKOFF_MOST_MS, 10);
+    jb_client_set(d->client, JB_SETTING_ACK_INTERVAL_MS, 0);
     rc = jb_client_set_text(d->client, JB_OPTION_URL, url);
     return rc != 0 ? rc : jb_client_connect(d->client, "romeo@localhost", "wherefore");
 }
