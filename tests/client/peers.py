@@ -66,9 +66,13 @@ class Peer:
                         raise AssertionError(f"{command[0]} did not start:\n{self.log.read_text()[-3000:]}") from None
                     time.sleep(0.1)
 
+    def accounts(self):
+        """Those that are made once the server runs."""
+
     def __enter__(self):
         try:
             self.start()
+            self.accounts()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -185,5 +189,14 @@ class Ejabberd(Peer):
                         str(self.folder / "logs"), "--spool", str(self.folder / "spool"), "--node",
                         f"jabiru{self.port}@localhost"]
         self.spawn([*self.command, "foreground"], env=self.env)
+
+    def __exit__(self, kind, error, trace):
+        """It runs as somebody else in a session of its own: it is asked to stop, and so is its name server."""
+        if self.process:
+            for command in ([*self.command, "stop"], [*self.command, "stopped"], ["epmd", "-kill"]):
+                subprocess.run(command, capture_output=True, env=self.env, check=False, timeout=STOP_S)
+        super().__exit__(kind, error, trace)
+
+    def accounts(self):
         for name in ("romeo", "juliet"):
             self.control("register", name, "localhost", "secret")
