@@ -23,7 +23,7 @@ import tempfile
 
 import checker
 from registry import fault
-from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, Xmpp, can_log_in, message
+from scripts import CONFIRMING, GIVEN_UP, SCRIPTS, Quick, can_log_in, message
 from server import ServerError
 from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, copy_data, users
 
@@ -284,7 +284,7 @@ def page_arrives(run, k):
 
 
 def login_again(run, user):
-    return Xmpp(run.url, "localhost").login(user, PASSWORD, "r")
+    return Quick(run.url, "localhost").login(user, PASSWORD, "r")
 
 
 @fault("page", "what was kept is handed over although reading it failed once", hooks=True)
