@@ -134,7 +134,7 @@ static char *read_tail(FILE *file)
 void chat_log_replay(struct chat_log *log, const char *peer, size_t most, chat_log_visit *visit,
                      void *ctx)
 {
-    struct entry last[REPLAY_MOST];
+    struct entry last[REPLAY_MOST] = { { 0 } };
     size_t count = 0;
     char *text = log->file ? read_tail(log->file) : NULL;
 

@@ -40,7 +40,9 @@ static void put_character(FILE *to, uint32_t c)
 {
     char bytes[4];
 
-    fwrite(bytes, 1, jb__utf8_encode(c, bytes), to);
+    size_t n = jb__utf8_encode(c, bytes);
+
+    fwrite(bytes, 1, n, to);
 }
 
 void show_text(FILE *to, const char *text, const char *indent)
