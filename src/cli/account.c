@@ -4,8 +4,13 @@
 #include "base/clock.h"
 #include "cli/show.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { WORDS_BYTES = 512, LEAVE_MS = 2000 };
 
@@ -41,6 +46,57 @@ static int take_signal(void)
     return 0;
 }
 
+/* -- The token in place of a password (XEP-0484) ----------------------------------------------- */
+
+static int token_load(struct account *a, bool *found)
+{
+    const char *name = a->args->token_file;
+    char token[TOKEN_BYTES];
+
+    *found = false;
+    FILE *f = name ? fopen(name, "re") : NULL;
+    if (!f)
+        return !name || errno == ENOENT ? CLI_OK
+                                        : cli_fail(CLI_IO, "%s: %s", name, strerror(errno));
+    setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
+    char *line = fgets(token, sizeof token, f);
+    fclose(f);
+    if (!line)
+        return CLI_OK;
+    token[strcspn(token, "\n")] = '\0';
+    snprintf(a->token, sizeof a->token, "%s", token);
+    int rc = token[0] ? jb_client_set_text(a->client, JB_OPTION_TOKEN, token) : 0;
+    *found = token[0] && rc == 0;
+    explicit_bzero(token, sizeof token);
+    return rc == 0 ? CLI_OK : cli_fail(CLI_USAGE, "%s: this is no token", name);
+}
+
+/* Whole or not at all, and for the owner alone. */
+static bool write_file(const char *name, const char *text)
+{
+    char beside[CLI_DATA_BYTES];
+
+    if (snprintf(beside, sizeof beside, "%s.new", name) >= (int)sizeof beside)
+        return false;
+    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return false;
+    bool whole = fchmod(fd, 0600) == 0 && dprintf(fd, "%s\n", text) > 0 && fsync(fd) == 0;
+    close(fd);
+    return whole && rename(beside, name) == 0;
+}
+
+/* Keeps the token that the server gave, if it is another one. */
+static int token_save(struct account *a)
+{
+    const char *name = a->args->token_file, *token = jb_client_token(a->client);
+
+    if (!name || !token[0] || strcmp(token, a->token) == 0)
+        return CLI_OK;
+    snprintf(a->token, sizeof a->token, "%s", token);
+    return write_file(name, token) ? CLI_OK : cli_fail(CLI_IO, "%s: %s", name, strerror(errno));
+}
+
 /* -- Connecting ------------------------------------------------------------------------------- */
 
 static int set_text(struct account *a, enum jb_option option, const char *name, const char *value)
@@ -69,17 +125,30 @@ int account_open(struct account *a, const struct cli_args *args)
     return status;
 }
 
+/* Whether there is a password that nobody must be asked for. */
+static bool password_is_given(const struct cli_args *args)
+{
+    const char *variable = getenv("JABIRU_PASSWORD");
+
+    return args->password_file || (variable && variable[0]);
+}
+
 int account_connect(struct account *a)
 {
     char password[CLI_PASSWORD_BYTES];
-    bool stranger = !strchr(a->args->jid, '@'); /* a domain alone: it may let anybody in */
+    bool has_token;
+    int status = token_load(a, &has_token);
 
-    if (!stranger) {
-        int status = cli_account_password(a->args, a->args->jid, password, sizeof password);
+    if (status != CLI_OK)
+        return status;
+    /* A domain alone may let anybody in; a token does for a password, but may be refused. */
+    bool none = !strchr(a->args->jid, '@') || (has_token && !password_is_given(a->args));
+    if (!none) {
+        status = cli_account_password(a->args, a->args->jid, password, sizeof password);
         if (status != CLI_OK)
             return status;
     }
-    int rc = jb_client_connect(a->client, a->args->jid, stranger ? NULL : password);
+    int rc = jb_client_connect(a->client, a->args->jid, none ? NULL : password);
     explicit_bzero(password, sizeof password);
     if (rc == JB_EINVAL)
         return cli_fail(CLI_USAGE, "not an address: %s", a->args->jid);
@@ -103,7 +172,7 @@ int account_log_in(struct account *a)
         if (jb_event_kind(ev) == JB_EVENT_OFFLINE)
             return account_offline(ev);
         if (jb_event_kind(ev) == JB_EVENT_ONLINE)
-            return CLI_OK;
+            return token_save(a);
     }
     return status;
 }
@@ -242,6 +311,8 @@ void account_close(struct account *a)
     while (account_wait(a, -1, end, &ev) == ACCOUNT_EVENT)
         if (jb_event_kind(ev) == JB_EVENT_OFFLINE)
             break;
+    token_save(a); /* the server may have given another one since */
     jb_client_free(a->client);
     a->client = NULL;
+    explicit_bzero(a->token, sizeof a->token);
 }

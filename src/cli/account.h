@@ -9,13 +9,14 @@
 
 #include <signal.h>
 
-enum { ACCOUNT_NEVER_MS = -1 };
+enum { ACCOUNT_NEVER_MS = -1, TOKEN_BYTES = 4096 };
 
 struct account {
     struct jb_client *client;
     const struct cli_args *args;
-    sigset_t waiting; /* signals that are blocked while it waits: none that it catches */
-    int signal;       /* the last one told */
+    sigset_t waiting;        /* signals that are blocked while it waits: none that it catches */
+    int signal;              /* the last one told */
+    char token[TOKEN_BYTES]; /* what stands in the file of --token-file */
 };
 
 /* What ended a wait. */

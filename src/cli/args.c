@@ -21,6 +21,8 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
       "(JABIRU_CA_FILE)", CLI_ACCOUNT, CLI_TEXT, FIELD(ca_file), 0, 0 },
     { "password-file", "FILE", "take the password from the first line of FILE", CLI_PASSWORD_FILE,
       CLI_TEXT, FIELD(password_file), 0, 0 },
+    { "token-file", "FILE", "log in with the token in FILE, if there is one, instead of the\n"
+      "password, and keep the newest token there", CLI_ACCOUNT, CLI_TEXT, FIELD(token_file), 0, 0 },
     { "timeout", "SECONDS", "for connecting, and for each answer (30)", CLI_ACCOUNT, CLI_SECONDS,
       FIELD(timeout_ms), 100, 600 * 1000 },
     { "to", "JID", "who gets it", CLI_TO, CLI_TEXT, FIELD(to), 0, 0 },

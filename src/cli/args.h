@@ -17,7 +17,7 @@ struct cli_option {
 
 enum cli_option_kind { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_SECONDS, CLI_HELP };
 
-enum { CLI_OPTIONS = 17 };
+enum { CLI_OPTIONS = 18 };
 extern const struct cli_option cli_options[CLI_OPTIONS];
 
 /* Whether a command has the option. */

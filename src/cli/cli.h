@@ -23,7 +23,7 @@ enum {
     CLI_PASSWORD_FILE = 2,
     CLI_HASHING = 4, /* --full, --iterations */
     CLI_DATA = 8,
-    CLI_ACCOUNT = 16, /* --jid, --url, --ca-file, --timeout */
+    CLI_ACCOUNT = 16, /* --jid, --url, --ca-file, --token-file, --timeout */
     CLI_TO = 32,
     CLI_COUNT = 64,
     CLI_FOR = 128,
@@ -39,7 +39,7 @@ struct cli_args {
     uint32_t iterations;       /* --iterations */
     const char *password_file; /* or NULL */
     const char *jid;           /* never NULL where it is allowed */
-    const char *url, *ca_file;
+    const char *url, *ca_file, *token_file;
     uint32_t timeout_ms; /* never 0 */
     const char *to, *node;
     uint32_t times;       /* --count */

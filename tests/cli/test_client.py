@@ -18,6 +18,9 @@ import xml.etree.ElementTree as ET
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "client")]
 from server import COMPLAINTS, SANITIZER_DEFAULTS, Lines, Server, eventually  # noqa: E402
+import test_sasl2  # noqa: E402
+from certs import Authority  # noqa: E402
+from peer import Peer  # noqa: E402
 from peers import Ejabberd, Prosody  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -397,6 +400,36 @@ class Gone(Client):
             self.server.kill()
             ping.wait_for(r"sent, \d+ answered, min/avg/max")
             self.assertEqual((ping.end(), raw.end()), (3, 3))
+
+
+class Tokens(Client):
+    """FAST (XEP-0484), of a scripted server: none of the others has it."""
+
+    def test_a_token_stands_in_for_the_password(self):
+        authority, server = Authority(), test_sasl2.Server(inline=test_sasl2.BIND + test_sasl2.fast("HT-SHA-256-NONE"))
+        file = self.folder / "token"
+
+        def script(conn):
+            server.offer(conn, "SCRAM-SHA-256")
+            if conn.number == 0:
+                server.success(conn, server.scram(conn), server.bound(sm=False))
+            else:
+                assert server.recv_auth(conn)[0] == "HT-SHA-256-NONE"
+                server.success(conn, test_sasl2.proof(test_sasl2.TOKEN, b"Responder"), server.bound(sm=False))
+            number = conn.recv_like("<iq [^>]*id='([^']*)'").group(1)
+            conn.send(f"<iq xmlns='jabber:client' type='result' from='localhost' id='{number}'/>")
+            conn.until_closed()
+        with Peer(script, tls=authority.context("localhost", "DNS:localhost")) as peer:
+            env = {**self.env, "JABIRU_JID": "romeo@localhost", "JABIRU_URL": peer.url, "JABIRU_CA_FILE": str(authority.ca)}
+            ping = ["ping", "--count", "1", "--token-file", str(file)]
+            self.run_it(*ping, env={**env, "JABIRU_PASSWORD": "secret"})
+            self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600)
+            self.assertIn(test_sasl2.TOKEN, file.read_text())
+            self.run_it(*ping, env=env, start_new_session=True)  # no password, and no terminal to ask on
+            file.write_text("nonsense\n")
+            self.run_it(*ping, env=env, status=1, err="the token is of no use")
+        file.write_text("\n")
+        self.run_it(*ping, env=env, start_new_session=True, status=2, err="where is the password")
 
 
 class OnOthers:
