@@ -128,10 +128,13 @@ void listener_admit(struct listener *l, struct jb__sock sock, const struct jb__a
     struct reactor *r = &l->server->reactors[0];
     const struct jb_limits *limits = &r->conf->stream.limits;
     struct gate *gate = &l->server->gate;
-    enum jb_limit refused = config_is_trusted(listener_settings(l, r->conf), peer)
-                                ? gate_enter_proxy(gate, limits, peer, r->now_ms)
-                                : gate_enter(gate, limits, peer, r->now_ms);
+    enum jb_limit refused;
     char address[JB__ADDR_TEXT_BYTES];
+
+    reactor_hear(r); /* who was refused a moment ago may be back already */
+    refused = config_is_trusted(listener_settings(l, r->conf), peer)
+                  ? gate_enter_proxy(gate, limits, peer, r->now_ms)
+                  : gate_enter(gate, limits, peer, r->now_ms);
 
     if (refused == JB_LIMIT_COUNT) {
         r->counters.accepted++;

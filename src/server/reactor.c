@@ -54,7 +54,7 @@ static struct mail *reverse(struct mail *m)
     return reversed;
 }
 
-static void deliver_mail(struct reactor *r)
+void reactor_hear(struct reactor *r)
 {
     struct mail *m = reverse(atomic_exchange_explicit(&r->mailbox, NULL, memory_order_acquire));
 
@@ -136,7 +136,7 @@ static void on_wake(uv_async_t *wake)
 
     reactor_tick(r);
     take_finished(r);
-    deliver_mail(r);
+    reactor_hear(r);
 }
 
 /* ---- figures ---- */
@@ -180,12 +180,14 @@ static void on_notch(uv_timer_t *timer)
     publish(r);
 }
 
-/* The end of a tick: one write per connection that has something to send, one post per reactor,
- * and the arena is empty again. */
+/* The end of a tick: one post per reactor, one write per connection that has something to send, and
+ * the arena is empty again.  What others are told of a client (that his login failed) is told
+ * before he is; writing may have something to tell, too. */
 static void on_flush(uv_prepare_t *prepare)
 {
     struct reactor *r = prepare->data;
 
+    post_outbox(r);
     conn_flush_dirty(r);
     post_outbox(r);
     jb__arena_reset(&r->arena);
@@ -256,7 +258,7 @@ bool reactor_drain(struct reactor *r)
     bool found = atomic_load(&r->mailbox) || atomic_load(&r->finished);
 
     take_finished(r);
-    deliver_mail(r);
+    reactor_hear(r);
     found = post_outbox(r) || found; /* of the last tick, too, when that stopped the loop */
     jb__arena_reset(&r->arena);
     return found;

@@ -93,6 +93,8 @@ void reactor_deinit(struct reactor *r);
 
 /* From a reactor to another (or itself): delivered after this tick, in order. */
 void reactor_send(struct reactor *from, struct reactor *to, struct mail *m);
+/* Takes the mail that is there, now instead of when the loop comes to it. */
+void reactor_hear(struct reactor *r);
 /* From any thread. */
 void reactor_post(struct reactor *to, struct mail *m);
 
