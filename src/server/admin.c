@@ -14,6 +14,7 @@
 #include "server/sandbox_probe.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/session_sm.h"
 #include "server/user.h"
 
 #include <stdio.h>
@@ -108,6 +109,21 @@ static json_t *session_json(const struct conn *c)
                      (json_int_t)c->out.n + (json_int_t)c->stream.out.bytes_unsent);
 }
 
+/* One that waits for its resumption. */
+static json_t *hibernating_json(const struct session *s)
+{
+    uint64_t now_ms = session_reactor(s)->now_ms, due_ms = s->sm->timer.due_ms;
+    char stamp[JB__STAMP_BYTES + 1];
+
+    jb__clock_stamp(s->bound_us, stamp);
+    return json_pack("{s:s%, s:s, s:s, s:b, s:i, s:I, s:I}", "jid", jb_jid_str(s->jid).p,
+                     jb_jid_str(s->jid).n, "address", "(waits)", "since", stamp, "available",
+                     session_is_available(s), "priority", s->priority, "waits_ms",
+                     due_ms > now_ms ? (json_int_t)(due_ms - now_ms) : 0, "queued_bytes",
+                     (json_int_t)s->sm->rest.out.bytes_unsent +
+                         (json_int_t)s->sm->rest.out.bytes_unacked);
+}
+
 static void list_sessions(struct reactor *r, json_t *answer)
 {
     jb__list_each(it, next, &r->conns)
@@ -115,6 +131,11 @@ static void list_sessions(struct reactor *r, json_t *answer)
         const struct conn *c = jb__container_of(it, struct conn, node);
         if (c->session)
             json_array_append_new(answer, session_json(c));
+    }
+    jb__list_each(waiting, following, &r->hibernating)
+    {
+        const struct session_sm *sm = jb__container_of(waiting, struct session_sm, node);
+        json_array_append_new(answer, hibernating_json(sm->session));
     }
 }
 
