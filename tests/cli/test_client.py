@@ -402,8 +402,74 @@ class Gone(Client):
             self.assertEqual((ping.end(), raw.end()), (3, 3))
 
 
-class Tokens(Client):
-    """FAST (XEP-0484), of a scripted server: none of the others has it."""
+class Scripted(Client):
+    """What a server that behaves does not do, or none of the others can."""
+
+    def send_to(self, script, **expected):
+        with Peer(script) as peer:
+            env = {**self.env, "JABIRU_JID": "romeo@localhost", "JABIRU_PASSWORD": "secret", "JABIRU_URL": peer.url}
+            self.run_it("send", "--to", "juliet@localhost", "x", "--timeout", "3", env=env, **expected)
+
+    def test_sent_is_not_acknowledged(self):
+        """That a WebSocket's ping is answered says nothing of the server behind it."""
+        def script(conn):
+            conn.login()
+            conn.recv_like("^<message ")
+            conn.until_closed()  # which answers the WebSocket's pings
+        self.send_to(script, status=3, err="not acknowledged the message in time")
+
+    def test_closed_before_it_is_acknowledged(self):
+        def script(conn):
+            conn.login()
+            conn.recv_like("^<message ")
+            conn.sock.close()
+        self.send_to(script, status=3)
+
+    def test_another_stanzas_error_is_not_ours(self):
+        def script(conn):
+            conn.login()
+            conn.recv_like("^<message ")
+            conn.send("<message xmlns='jabber:client' type='error' id='other' from='juliet@localhost'><error type='cancel'>"
+                      "<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+            number = conn.recv_like("<iq [^>]*id='([^']*)'").group(1)
+            conn.send(f"<iq xmlns='jabber:client' type='result' from='localhost' id='{number}'/>")
+            conn.until_closed()
+        self.send_to(script)
+
+    def test_words_of_a_server_are_made_safe(self):
+        def script(conn):
+            conn.open()
+            conn.send(f"<s:error xmlns:s='http://etherx.jabber.org/streams'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+                      f"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{HOSTILE}</text></s:error>")
+            conn.until_closed()
+        with Peer(script) as peer:
+            env = {**self.env, "JABIRU_JID": "romeo@localhost", "JABIRU_PASSWORD": "secret", "JABIRU_URL": peer.url}
+            done = subprocess.run([JABIRU, "ping"], env=env, capture_output=True, text=True, timeout=WAIT_S, check=False)
+        self.assertIn("31mred", done.stderr)
+        self.assertIsNone(HIDDEN.search(done.stderr))
+
+    def test_deep_elements(self):
+        deep = 30  # the library takes 32
+        xml = "<message xmlns='jabber:client'>" + "".join(f"<a{k}>" for k in range(deep)) + "end" + \
+            "".join(f"</a{k}>" for k in reversed(range(deep))) + "</message>"
+
+        def script(conn):
+            conn.login()
+            conn.recv_presence()
+            conn.send(xml)
+            conn.until_closed()
+        for args in ([], ["--json"]):
+            with Peer(script) as peer:
+                env = {**self.env, "JABIRU_JID": "romeo@localhost", "JABIRU_PASSWORD": "secret", "JABIRU_URL": peer.url}
+                out = self.run_it("listen", "--count", "1", *args, env=env)
+            if args:
+                element = json.loads(out)["element"]
+                for k in range(deep):
+                    (element,) = element["children"]
+                    self.assertEqual(element["name"], f"a{k}")
+                self.assertEqual(element["text"], "end")
+            else:
+                self.assertEqual(out, xml.replace(" xmlns='jabber:client'", "") + "\n")
 
     def test_a_token_stands_in_for_the_password(self):
         authority, server = Authority(), test_sasl2.Server(inline=test_sasl2.BIND + test_sasl2.fast("HT-SHA-256-NONE"))
