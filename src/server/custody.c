@@ -103,6 +103,36 @@ static void refuse(struct custody *c)
 
 /* ---- the queue of a session ---- */
 
+/* A session that something is about to be done for that may end it: input that waited is taken, an
+ * answer is queued. */
+struct watch {
+    struct user *user; /* pinned */
+    struct session *session;
+    uint32_t serial;
+};
+
+static struct watch watch_begin(struct session *s)
+{
+    user_pin(s->user);
+    return (struct watch){ s->user, s, s->serial };
+}
+
+static bool watch_alive(const struct watch *w)
+{
+    jb__list_each(it, next, &w->user->sessions)
+    {
+        const struct session *s = jb__container_of(it, struct session, node);
+        if (s == w->session)
+            return s->serial == w->serial;
+    }
+    return false;
+}
+
+static void watch_end(struct watch *w)
+{
+    user_unpin(w->user);
+}
+
 /* Reading from a client stops while too much of what he sent is not committed. */
 static void throttle(struct session *s)
 {
@@ -121,6 +151,7 @@ static void throttle(struct session *s)
 /* Lets go of what is done at the head of the queue, and tells the client. */
 static void retire(struct session *s)
 {
+    struct watch w = watch_begin(s);
     struct session_sm_progress progress = { 0 };
 
     while (s->custody && s->custody->done && s->custody->waits == 0) {
@@ -138,7 +169,9 @@ static void retire(struct session *s)
     }
     if (s->sm)
         session_sm_progressed(s, &progress);
-    throttle(s);
+    if (watch_alive(&w))
+        throttle(s);
+    watch_end(&w);
 }
 
 static void complete(struct custody *c, int rc)
@@ -220,12 +253,14 @@ void custody_unpark(struct reactor *r)
 
 static void submit_ready(struct session *s)
 {
+    struct watch w = watch_begin(s);
     struct custody *c;
 
-    while ((c = s->custody_todo) && c->handled && !c->away) {
+    while (watch_alive(&w) && (c = s->custody_todo) && c->handled && !c->away) {
         s->custody_todo = c->next;
         submit(c);
     }
+    watch_end(&w);
 }
 
 /* It may be finished now. */
@@ -318,9 +353,15 @@ void custody_end(struct reactor *r)
     if (!c)
         return;
     c->handled = true;
+    if (!s) {
+        advance(c);
+        return;
+    }
+    struct watch w = watch_begin(s);
     advance(c);
-    if (s)
+    if (watch_alive(&w))
         throttle(s);
+    watch_end(&w);
 }
 
 struct custody *custody_lend(struct reactor *r, const struct jb_stanza *stanza)
