@@ -333,6 +333,8 @@ static void on_kept(struct custody_share *share, int rc)
 
     o->coming_count--;
     o->coming_bytes -= share->stanza->doc.bytes;
+    if (!h)
+        return; /* the account was deleted meanwhile */
     if (rc == 0)
         to_backlog(o, h);
     else

@@ -136,6 +136,7 @@ JB_NODISCARD int store_unit_submit(struct store_unit *unit);
  * writes, and its later operations are not run. */
 struct store_op *store_unit_account_get(struct store_unit *u, struct jb_str domain,
                                         struct jb_str local);
+/* With STORE_CREATE, kv and log that somebody of this name left behind go. */
 struct store_op *store_unit_account_put(struct store_unit *u, const struct store_account *account,
                                         enum store_put_mode mode);
 struct store_op *store_unit_account_delete(struct store_unit *u, struct jb_str domain,

@@ -117,10 +117,26 @@ static int run_account_get(struct store_unit *u, struct op *op, struct store_db 
     return db->ops->account_get(db, op->space.owner, op->key, collect, &c);
 }
 
+/* What was on its way to the disk while an account of this name was deleted is not the new one's. */
+static int clear_owner(struct store_unit *u, const struct store_account *account,
+                       struct store_db *db)
+{
+    size_t n = account->local.n + 1 + account->domain.n;
+    char *owner = jb__arena_alloc(&u->arena, n);
+
+    if (!owner)
+        return why_not(&u->arena, n);
+    memcpy(owner, account->local.p, account->local.n);
+    owner[account->local.n] = '@';
+    memcpy(owner + account->local.n + 1, account->domain.p, account->domain.n);
+    return db->ops->owner_delete(db, jb_str(owner, n));
+}
+
 static int run_account_put(struct store_unit *u, struct op *op, struct store_db *db)
 {
-    (void)u;
-    return db->ops->account_put(db, &op->account, op->mode);
+    int rc = db->ops->account_put(db, &op->account, op->mode);
+
+    return rc == 0 && op->mode == STORE_CREATE ? clear_owner(u, &op->account, db) : rc;
 }
 
 static int run_account_delete(struct store_unit *u, struct op *op, struct store_db *db)

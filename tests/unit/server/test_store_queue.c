@@ -183,6 +183,13 @@ static void hold(struct stage *s)
 
 static struct store_op *ops[8];
 
+static void on_one_key(struct store_unit *u)
+{
+    assert_int_equal(ops[0]->row_count, 1);
+    assert_true(jb_str_eqz(ops[0]->rows->key, "own"));
+    store_unit_free(u);
+}
+
 static void on_results(struct store_unit *u)
 {
     const struct store_row *row = ops[1]->rows;
@@ -346,7 +353,7 @@ static void test_reads_do_not_wait(void **state)
 static void test_failing_unit(void **state)
 {
     struct stage *s = *state;
-    struct store_account account = { JB_STR("verona"), JB_STR("romeo"), JB_STR("k"), 1, 0 };
+    struct store_account account = { JB_STR("verona"), JB_STR("tybalt"), JB_STR("k"), 1, 0 };
     struct seen seen;
 
     hold(s);
@@ -477,6 +484,22 @@ static void test_full(void **state)
     store_front_stats(s->front, &stats);
     assert_int_equal(stats.failed, 1);
     assert_int_equal(s->fatal_calls, 0);
+}
+
+/* Whoever makes an account anew does not find what was written for the one before him. */
+static void test_new_account_is_empty(void **state)
+{
+    struct stage *s = *state;
+    struct store_account account = { JB_STR("verona"), JB_STR("romeo"), JB_STR("k"), 1, 0 };
+    struct store_unit *u = new_unit(s, "a");
+
+    store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("late"), JB_STR("v"));
+    store_unit_account_put(u, &account, STORE_CREATE);
+    store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("own"), JB_STR("v"));
+    ops[0] = store_unit_kv_list(u, owner, JB_STR("x"), JB_STR_NONE, 0);
+    u->done = on_one_key;
+    assert_int_equal(store_unit_submit(u), 0);
+    reactor_run(&s->reactor, 1);
 }
 
 /* Who only asks has waited long enough; a write is done however long it takes. */
@@ -764,6 +787,7 @@ int main(void)
         CASE(test_fatal),
         CASE(test_full),
         CASE(test_timeout),
+        CASE(test_new_account_is_empty),
         CASE(test_settle),
         CASE(test_stop_with_pending),
         CASE(test_producers),
