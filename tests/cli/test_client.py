@@ -570,6 +570,7 @@ class OnTerminal(OnJabirud):
             t.wait_for("psst")
             t.type("!")
             eventually(lambda: self.typed(t) == "juliet@localhost> " + words + "!", "the line to be whole", WAIT_S)
+            self.assertEqual(t.screen().count("juliet@localhost>"), 1)  # nothing is left of where it stood before
             t.type("\x15\x04")
             self.assertEqual(t.end(), 0)
 
