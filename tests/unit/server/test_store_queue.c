@@ -492,7 +492,6 @@ static void test_new_account_is_empty(void **state)
     struct stage *s = *state;
     struct store_account account = { JB_STR("verona"), JB_STR("romeo"), JB_STR("k"), 1, 0 };
     struct store_unit *u = new_unit(s, "a");
-
     store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("late"), JB_STR("v"));
     store_unit_account_put(u, &account, STORE_CREATE);
     store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("own"), JB_STR("v"));
