@@ -39,7 +39,8 @@ struct jb_client;
     X(QUEUE_BYTES, 1048576, 0, 1073741824, "bytes of them")                              \
     X(ACK_INTERVAL_MS, 250, 0, 60000,                                                    \
       "between two requests for acknowledgement: servers count them")                    \
-    X(STANZA_BYTES, 262144, 10000, 67108864, "bytes of a stanza, either way")            \
+    X(STANZA_BYTES, 262144, 10000, 67108864,                                             \
+      "bytes of a stanza; one in an envelope (XEP-0297) may be 64 KiB more")             \
     X(ITERATIONS_LEAST, 4096, 1, 10000000, "fewer password hash iterations are refused") \
     X(ITERATIONS_MOST, 100000, 4096, 10000000, "more of them are refused")               \
     X(DISCOVERY_PORT, 443, 1, 65535,                                                     \

@@ -24,10 +24,13 @@ static void mask_key(uint8_t key[4])
     jb__random(key, 4);
 }
 
-/* A server may say more before authentication than a client may: all its features. */
+/* A server may say more before authentication than a client may: all its features; and what it
+ * forwards, as large as it takes stanzas, comes in an envelope.  Over a limit the stream ends, and
+ * what waits at the server would end the next one, too. */
 static void set_limits(struct jb_client *c)
 {
     enum { DOCUMENT_BYTES = 64 * 1024 }; /* of a host-meta */
+    enum { ENVELOPE_BYTES = 64 * 1024 };
     enum { FEATURES_BYTES = 64 * 1024, FEATURES_ELEMENTS = 512, FEATURES_DEPTH = 12 };
     struct jb_limits *l = &c->stream_config.limits;
 
@@ -36,7 +39,10 @@ static void set_limits(struct jb_client *c)
     l->preauth_elements = FEATURES_ELEMENTS;
     l->preauth_depth = FEATURES_DEPTH;
     l->http_body_bytes = DOCUMENT_BYTES;
-    l->stanza_bytes = jb__setting(c, JB_SETTING_STANZA_BYTES);
+    l->stanza_bytes = jb__setting(c, JB_SETTING_STANZA_BYTES) + ENVELOPE_BYTES;
+    l->xml_depth *= 2;
+    l->xml_elements *= 2;
+    l->xml_namespaces *= 2;
     l->scram_iterations_least = jb__setting(c, JB_SETTING_ITERATIONS_LEAST);
     l->scram_iterations_most = jb__setting(c, JB_SETTING_ITERATIONS_MOST);
 }
@@ -229,7 +235,7 @@ int jb_client_connect(struct jb_client *c, const char *jid, const char *password
         forget_account(c);
     set_limits(c);
     c->arena.limit =
-        ARENA_FACTOR * (size_t)jb__setting(c, JB_SETTING_STANZA_BYTES) + ARENA_SPARE_BYTES;
+        ARENA_FACTOR * (size_t)c->stream_config.limits.stanza_bytes + ARENA_SPARE_BYTES;
     c->attempts = 0;
     c->reason = JB_REASON_NONE;
     c->phase = JB__PHASE_WAITING;
