@@ -91,8 +91,9 @@ class Terminal:
         self.canvas, self.pending = Screen(columns), ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # Before the program looks how wide it is.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
             os.execve(command[0], command, {**env, "TERM": "vt100"})
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
