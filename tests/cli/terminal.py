@@ -86,9 +86,10 @@ class Screen:
 
 
 class Terminal:
-    def __init__(self, command, env, columns=80):
+    def __init__(self, command, env, columns=80, edits=False):
         self.bytes, self.error, self.changed = b"", None, threading.Condition()
         self.canvas, self.pending = Screen(columns), ""
+        self.edits = edits
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             # Before the program looks how wide it is.
@@ -141,6 +142,10 @@ class Terminal:
                     raise AssertionError(f"no {pattern!r} on the screen:\n" + "\n".join(self.canvas.rows))
 
     def type(self, text):
+        """What is typed before the program edits lines would be thrown away when it begins to."""
+        deadline = time.monotonic() + 20
+        while self.edits and termios.tcgetattr(self.fd)[3] & termios.ICANON and time.monotonic() < deadline:
+            time.sleep(0.005)
         os.write(self.fd, text.encode("utf-8"))
 
     def attributes(self):

@@ -533,7 +533,7 @@ class OnEjabberd(OnOthers, Everywhere, Client):
 
 class OnTerminal(OnJabirud):
     def terminal(self, *args, who="romeo", columns=80, **more):
-        return Terminal([JABIRU, *args], {**self.account(who), **more}, columns)
+        return Terminal([JABIRU, *args], {**self.account(who), **more}, columns, edits=True)
 
     def test_the_password_is_asked_for_silently(self):
         env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_PASSWORD"}
