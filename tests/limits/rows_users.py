@@ -227,6 +227,7 @@ def sendq_hard_bytes(rig, n):
 elsewhere("sm_queue_stanzas", "tests/adversarial/cases_sm.py", "sm_queue_stanzas")
 elsewhere("sm_resume_ms", "tests/plays/xep0198-sm.play", "a client may wish a shorter time, and gets no longer one")
 unseen("sm_queue_bytes", "not tried yet: counted beside sm_queue_stanzas, and answered by the same lines")
+unseen("sm_count_ms", "ten minutes at the least, and no test puts the clock ahead over it yet")
 unseen("custody_stanzas", "the server stops reading until they are committed; nothing is refused")
 unseen("sm_count_ms", "an older counter is forgotten when its account is loaded; nothing is refused")
 unseen("custodies", "only what servers and visitors send is refused, when the store is twenty thousand stanzas behind")
