@@ -163,8 +163,8 @@ class Xmpp:
         if self.jid and kind is None:
             try:
                 self.send("<close xmlns='%s'/>" % FRAMING)
-                self.ending(timeout=1.0)
-            except (Fail, Eof, Timeout, OSError):
+                self.wait_for(lambda e: e.tag == "{%s}close" % FRAMING, timeout=1.0)
+            except (Closed, Fail, Eof, Timeout, OSError):
                 pass
         self.ws.close()
 

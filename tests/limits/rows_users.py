@@ -229,7 +229,6 @@ elsewhere("sm_resume_ms", "tests/plays/xep0198-sm.play", "a client may wish a sh
 unseen("sm_queue_bytes", "not tried yet: counted beside sm_queue_stanzas, and answered by the same lines")
 unseen("sm_count_ms", "ten minutes at the least, and no test puts the clock ahead over it yet")
 unseen("custody_stanzas", "the server stops reading until they are committed; nothing is refused")
-unseen("sm_count_ms", "an older counter is forgotten when its account is loaded; nothing is refused")
 unseen("custodies", "only what servers and visitors send is refused, when the store is twenty thousand stanzas behind")
 unseen("sm_ask_stanzas", "how often <r/> is asked; nothing is refused")
 
