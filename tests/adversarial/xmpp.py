@@ -146,6 +146,7 @@ class Xmpp:
         self.domain, self.timeout = domain, timeout
         self.ws = WsClient(url, timeout=timeout, tls=tls, source=source, rcvbuf=rcvbuf)
         self.jid = None
+        self.over = False  # the server has said goodbye
         self.features = None
         try:
             lines = self.ws.default_headers("xmpp", extensions) + list(headers)
@@ -160,7 +161,7 @@ class Xmpp:
 
     def __exit__(self, kind, *_):
         """Who has a resource leaves in order: then what was sent to him counts as received."""
-        if self.jid and kind is None:
+        if self.jid and kind is None and not self.over:
             try:
                 self.send("<close xmlns='%s'/>" % FRAMING)
                 self.wait_for(lambda e: e.tag == "{%s}close" % FRAMING, timeout=1.0)
@@ -197,7 +198,9 @@ class Xmpp:
     def recv(self, timeout=None):
         text = self.text(timeout)
         try:
-            return ET.fromstring(text)
+            element = ET.fromstring(text)
+            self.over = self.over or element.tag == "{%s}close" % FRAMING
+            return element
         except ET.ParseError as e:
             raise Fail("the server sent what is not one element: %s in %r" % (e, text)) from None
 
