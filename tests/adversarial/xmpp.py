@@ -141,12 +141,13 @@ class Scram:
 class Xmpp:
     """One connection. Methods that name a step do that step and return the answer's element."""
 
+    over = False  # the server has said goodbye
+
     def __init__(self, url, domain="localhost", source=None, timeout=5.0, tls=None, headers=(),
                  extensions=None, rcvbuf=None):
         self.domain, self.timeout = domain, timeout
         self.ws = WsClient(url, timeout=timeout, tls=tls, source=source, rcvbuf=rcvbuf)
         self.jid = None
-        self.over = False  # the server has said goodbye
         self.features = None
         try:
             lines = self.ws.default_headers("xmpp", extensions) + list(headers)
