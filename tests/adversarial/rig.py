@@ -159,7 +159,13 @@ class Rig:
         return len(self.server.descriptors())
 
     def cpu_s(self):
-        """Processor time of all threads so far; in nanoseconds, unlike what /proc/PID/stat has."""
+        """Processor time of all threads so far; in nanoseconds, unlike what /proc/PID/stat has.
+
+        The kernel writes it down when a thread goes to sleep: so this waits until all do.
+        """
+        deadline = time.monotonic() + 0.1
+        while self.is_running() and time.monotonic() < deadline:
+            pass
         total = 0
         for task in os.listdir("/proc/%d/task" % self.server.pid):
             try:
@@ -168,6 +174,17 @@ class Rig:
             except FileNotFoundError:
                 pass  # a thread of the pool that has just ended
         return total / 1e9
+
+    def is_running(self):
+        """Whether a thread of the server is on a processor, or waits for one."""
+        for task in os.listdir("/proc/%d/task" % self.server.pid):
+            try:
+                with open("/proc/%d/task/%s/stat" % (self.server.pid, task)) as f:
+                    if f.read().rpartition(")")[2].split()[0] == "R":
+                        return True
+            except FileNotFoundError:
+                pass
+        return False
 
     def alive(self):
         try:
