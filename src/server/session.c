@@ -103,9 +103,8 @@ struct session *session_revive(struct user *u, struct jb_str resource)
 static void take_apart(struct session *s)
 {
     struct user *u = s->user;
+    struct conn *held = s->throttled ? s->conn : NULL;
 
-    if (s->throttled)
-        conn_release(s->conn);
     custody_session_ended(s);
     if (s->sm)
         session_sm_free(s);
@@ -115,6 +114,9 @@ static void take_apart(struct session *s)
     u->reactor->counters.sessions--;
     jb_stanza_unref(s->presence);
     jb_free(alloc, s);
+    /* Last: the input that waited is taken at once, and must find no session. */
+    if (held)
+        conn_release(held);
 }
 
 void session_end(struct session *s)
