@@ -91,9 +91,13 @@ def test_login_with_each_mechanism(bench):
 
 
 def test_idle(bench):
-    f = bench.figures("idle", "--auth", "anonymous", "--connections", "200", "--duration", "0.5")
+    """On a server of its own: one that had sessions before has memory to spare for new ones."""
+    with Server(bench.bin, bench.cli, CONFIG) as fresh:
+        f = Bench(bench, fresh).figures("idle", "--auth", "anonymous", "--connections", "200", "--duration", "0.5")
     expect(f["sessions"] == f["logins"] == 200, f"sessions: {f}")
-    expect(f["pss_mib_after"] > f["pss_mib_before"] > 1, f"memory: {f}")
+    # PSS also moves with what other programs map of the same libraries, the heap only with sessions.
+    expect(1000 < f["anon_bytes_per_session"] < 20000, f"memory of a session: {f}")
+    expect(f["pss_mib_before"] > 1 and f["pss_mib_after"] > 1, f"memory: {f}")
 
 
 def test_presence_makes_contacts_once(bench):
