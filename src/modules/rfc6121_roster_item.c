@@ -87,6 +87,8 @@ static bool read_address(struct jb_str text, struct jb_jid *jid)
     if (!jb_str_cut(text, '@', &local, &domain)) {
         domain = text;
         local = JB_STR_NONE;
+    } else if (local.n == 0) {
+        return false;
     }
     *jid = (struct jb_jid){ .p = text.p, .local = (uint16_t)local.n, .domain = (uint16_t)domain.n };
     return domain.n > 0;

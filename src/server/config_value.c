@@ -245,6 +245,10 @@ int config_fail(struct config_error *error, struct config_place place, const cha
     va_start(ap, format);
     vsnprintf(error->text + n, sizeof error->text - (size_t)n, format, ap);
     va_end(ap);
+    /* What is quoted may go over several lines, as when its closing quote is missing. */
+    for (char *p = error->text + n; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = ' ';
     return JB_EINVAL;
 }
 

@@ -315,6 +315,9 @@ static const struct broken {
     { "listener \"a\" { address = \"localhost\" }\n",
       "a.conf:1: `address`: \"localhost\" is not an IP address (names are not looked up; 0.0.0.0 "
       "or :: means all)" },
+    { "listener \"a\" { address = \"::1\n tls = { \"off\" } }\n",
+      "a.conf:2: `address`: \"::1  tls = { \" is not an IP address (names are not looked up; 0.0.0.0 "
+      "or :: means all)" },
     { "listener \"a\" { trusted_proxies = { \"10.0.0.1/8\" } }\n",
       "a.conf:1: `trusted_proxies`: \"10.0.0.1/8\" is not a network (an address, or like "
       "10.0.0.0/8 with no bits behind the 8)" },
