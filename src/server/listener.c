@@ -118,7 +118,10 @@ static void pause_accepting(struct listener *l)
         l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
     l->server->reactors[0].counters.refused++;
-    jb_log(JB_LOG_WARN, "out of descriptors; accepting rests", JB_F("listener", l->config->name));
+    if (!l->resting) /* once, not with each try */
+        jb_log(JB_LOG_WARN, "out of descriptors; accepting rests",
+               JB_F("listener", l->config->name));
+    l->resting = true;
     uv_poll_stop(&l->poll);
     uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
@@ -164,6 +167,9 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
             pause_accepting(l);
         if (rc != 0)
             return;
+        if (l->resting)
+            jb_log(JB_LOG_INFO, "accepting again", JB_F("listener", l->config->name));
+        l->resting = false;
         listener_admit(l, sock, &peer);
     }
 }

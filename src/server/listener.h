@@ -19,6 +19,7 @@ struct listener {
     struct jb__addr at;                   /* where it really listens */
     int fd;
     int reserve;   /* a descriptor to give up when there are no others */
+    bool resting;  /* the last try to accept found no descriptor */
     unsigned next; /* reactor that gets the next connection */
     uv_poll_t poll;
     uv_timer_t pause; /* out of descriptors: accepting waits */

@@ -161,6 +161,9 @@ def case_88_descriptors(rig):
             except (Closed, Timeout, Fail, OSError):
                 check(time.monotonic() < deadline, "nobody gets in although there is room again")
                 time.sleep(0.1)
+        rests, goes_on = (few.log_text().count("accepting " + word) for word in ("rests", "again"))
+        check(rests == goes_on <= 3, "the log says %d times that accepting rests, %d times that it goes on",
+              rests, goes_on)
 
 
 def is_closed(wire):
