@@ -191,20 +191,21 @@ static const char *parse_line(struct chunk *c, struct jb_str line, struct entry 
     return NULL;
 }
 
-/* The next line into buf without its end; false at the end of the file. */
+/* The next line into buf without its end, whatever bytes it has; false at the end of the file. */
 static bool next_line(struct import *im, char buf[LINE_BYTES], struct jb_str *line, bool *whole)
 {
+    size_t n = 0, bytes = 0;
     int c;
 
-    if (!fgets(buf, LINE_BYTES, im->file))
+    while ((c = getc(im->file)) != EOF && c != '\n')
+        if (bytes++ < LINE_BYTES)
+            buf[n++] = (char)c;
+    if (c == EOF && bytes == 0)
         return false;
-    size_t n = strlen(buf); /* a NUL in the line cuts it: the rest is no password we would take */
     im->line++;
-    im->read_bytes += n;
-    *whole = (n > 0 && buf[n - 1] == '\n') || feof(im->file);
-    while (!*whole && (c = getc(im->file)) != EOF && c != '\n')
-        im->read_bytes++;
-    while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
+    im->read_bytes += bytes + 1;
+    *whole = n == bytes;
+    while (n > 0 && buf[n - 1] == '\r')
         n--;
     *line = jb_str(buf, n);
     if (im->line == 1 && jb_str_starts(*line, JB_STR("\xef\xbb\xbf")))

@@ -185,6 +185,15 @@ class Stopped(Folder):
         self.expect(self.admin("user", "import", path), 0)
         self.expect(self.admin("user", "list", "b"), 0, "a@b\nb@b\n")
 
+    def test_import_of_what_is_no_text(self):
+        """A bad line takes none of its neighbours with it."""
+        path = self.file(b"a@b one\nx\0y@b two\nb@b three\nz@b with\0nul\nc@b " + b"y" * 20000 + b"\nd@b four\n\0", mode="wb")
+        result = self.admin("user", "import", path)
+        self.expect(result, 1)
+        refused = [line[len(path) + 1:].split(":")[0] for line in result.stderr.splitlines()[:-1]]
+        self.assertEqual(sorted(refused), ["2", "4", "5", "7"])
+        self.expect(self.admin("user", "list", "b"), 0, "a@b\nb@b\nd@b\n")
+
     def test_import_more_than_a_chunk(self):
         path = self.file("".join(f"u{i:05}@b pw{i}\n" for i in range(1300)) + "u00007@b again\n")
         result = self.admin("user", "import", path, "--iterations", "4096")
