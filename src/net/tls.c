@@ -71,9 +71,10 @@ static int no_password(char *buf, int size, int writing, void *arg)
     return -1;
 }
 
-static SSL_CTX *make_rules(struct jb__tls_ctx *owner)
+static SSL_CTX *make_rules(struct jb__tls_ctx *owner, enum jb__tls_version minimum)
 {
     static const unsigned char session_context[] = "jabiru";
+    const int version = minimum == JB__TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
     if (!ctx)
@@ -91,7 +92,7 @@ static SSL_CTX *make_rules(struct jb__tls_ctx *owner)
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, owner);
-    if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
+    if (!SSL_CTX_set_min_proto_version(ctx, version) ||
         !SSL_CTX_set_cipher_list(ctx, jb__tls_ciphers_12) ||
         !SSL_CTX_set_ciphersuites(ctx, jb__tls_ciphers_13) ||
         !SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") || !SSL_CTX_set_num_tickets(ctx, 1) ||
@@ -183,7 +184,7 @@ static int load(struct jb__tls_ctx *ctx, const struct jb__tls_config *config, si
     const size_t n = strlen(cert->host) + 1;
 
     host->name = jb_alloc(ctx->alloc, n);
-    host->ctx = make_rules(ctx);
+    host->ctx = make_rules(ctx, config->minimum);
     if (!host->name || !host->ctx)
         return jb__tls_fail(err, JB_ENOMEM, cert->cert_file, "out of memory");
     memcpy(host->name, cert->host, n);

@@ -26,12 +26,15 @@ struct jb__tls_error {
     char text[512]; /* in words, with the file's name */
 };
 
+enum jb__tls_version { JB__TLS_1_2, JB__TLS_1_3 };
+
 struct jb__tls_config {
     const struct jb_allocator *alloc; /* lives as long as the context */
     const struct jb__tls_cert *certs; /* the first serves clients that name no host, or none of
                                          these */
     size_t count;                     /* at least 1 */
     int64_t now_s;                    /* seconds since 1970, to notice expired certificates */
+    enum jb__tls_version minimum;     /* the oldest that is spoken */
 };
 
 /* Reads the files and builds a context.

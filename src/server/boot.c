@@ -197,7 +197,11 @@ static int make_tls(struct conf *conf)
     }
     if (wanted && rc == 0) {
         struct jb__tls_config tls = {
-            .alloc = alloc, .certs = certs, .count = config->host_count, .now_s = now_s
+            .alloc = alloc,
+            .certs = certs,
+            .count = config->host_count,
+            .now_s = now_s,
+            .minimum = config->tls_minimum == CONFIG_TLS_1_3 ? JB__TLS_1_3 : JB__TLS_1_2,
         };
         rc = jb__tls_ctx_new(&tls, &conf->tls, &error);
     }

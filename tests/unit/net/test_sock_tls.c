@@ -152,6 +152,23 @@ static void test_refused_handshakes(void **state)
     jb__tls_ctx_unref(ctx);
 }
 
+static void test_the_oldest_version(void **state)
+{
+    struct jb__tls_ctx *ctx = kit_ctx_from(JB__TLS_1_3);
+    struct kit_client c;
+    struct jb__sock s;
+
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        kit_client_init(&c, versions[v], "b.example"); /* a rule of all hosts, not of the first */
+        s = kit_connect(&c, ctx);
+        assert_int_equal(kit_handshake(&c, &s), v ? 0 : JB_EIO);
+        jb__sock_close(&s);
+        kit_client_deinit(&c);
+    }
+    jb__tls_ctx_unref(ctx);
+}
+
 static void test_renegotiation_is_refused(void **state)
 {
     struct jb__tls_ctx *ctx = kit_ctx();
@@ -460,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_server_name),
         cmocka_unit_test(test_bindings),
         cmocka_unit_test(test_refused_handshakes),
+        cmocka_unit_test(test_the_oldest_version),
         cmocka_unit_test(test_renegotiation_is_refused),
         cmocka_unit_test(test_alpn),
         cmocka_unit_test(test_resumption),

@@ -27,7 +27,7 @@ static void put_file(const char *file, const char *text)
 static void refused(const char *cert, const char *key, const char *file, const char *words)
 {
     const struct jb__tls_cert certs = { "a.example", cert, key };
-    const struct jb__tls_config config = { &jb_allocator_libc, &certs, 1, KIT_NOW_S };
+    const struct jb__tls_config config = { &jb_allocator_libc, &certs, 1, KIT_NOW_S, JB__TLS_1_2 };
     struct jb__tls_error err = { "" };
     struct jb__tls_ctx *ctx;
 
@@ -74,7 +74,7 @@ static void test_expiry(void **state)
     const struct jb__tls_own *a = kit_files("a.example");
     const struct jb__tls_cert certs = { "a.example", a->cert_file, a->key_file };
     const int64_t end = KIT_NOW_S + (int64_t)3650 * 24 * 3600;
-    struct jb__tls_config config = { &jb_allocator_libc, &certs, 1, end - 1 };
+    struct jb__tls_config config = { &jb_allocator_libc, &certs, 1, end - 1, JB__TLS_1_2 };
     struct jb__tls_error err = { "" };
     struct jb__tls_ctx *ctx;
 
@@ -150,7 +150,7 @@ static void test_own_certificate_fails(void **state)
 
 static void load_scenario(struct failing_alloc *f, void *arg)
 {
-    const struct jb__tls_config config = { &f->alloc, arg, 2, KIT_NOW_S };
+    const struct jb__tls_config config = { &f->alloc, arg, 2, KIT_NOW_S, JB__TLS_1_2 };
     struct jb__tls_error err;
     struct jb__tls_ctx *ctx;
 

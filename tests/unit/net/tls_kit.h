@@ -59,18 +59,23 @@ static inline struct jb__tls_own *kit_files(const char *host)
 }
 
 /* A context for a.example (the default) and b.example. */
-static inline struct jb__tls_ctx *kit_ctx(void)
+static inline struct jb__tls_ctx *kit_ctx_from(enum jb__tls_version minimum)
 {
     struct jb__tls_own *a = kit_files("a.example"), *b = kit_files("b.example");
     const struct jb__tls_cert certs[] = { { "a.example", a->cert_file, a->key_file },
                                           { "b.example", b->cert_file, b->key_file } };
-    const struct jb__tls_config config = { &jb_allocator_libc, certs, 2, KIT_NOW_S };
+    const struct jb__tls_config config = { &jb_allocator_libc, certs, 2, KIT_NOW_S, minimum };
     struct jb__tls_error err = { "" };
     struct jb__tls_ctx *ctx;
 
     if (jb__tls_ctx_new(&config, &ctx, &err) != 0)
         fail_msg("%s", err.text);
     return ctx;
+}
+
+static inline struct jb__tls_ctx *kit_ctx(void)
+{
+    return kit_ctx_from(JB__TLS_1_2);
 }
 
 struct kit_client {
