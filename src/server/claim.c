@@ -42,11 +42,6 @@ void claim_store(struct store_unit *u, struct jb_str host, const struct claim_to
     store_unit_kv_put(u, host, claim_store_name, jb_str(t->key, CLAIM_KEY_BYTES), inviter);
 }
 
-void claim_clear(struct store_unit *u, struct jb_str host)
-{
-    store_unit_kv_clear(u, host, claim_store_name);
-}
-
 /* A visit to a claim link; lives from the request to its answer. */
 struct claim {
     struct conn *conn; /* waits for the answer (conn_http_answer_later) */
@@ -129,6 +124,13 @@ static struct jb_str host_name(const struct claim *cl)
     return jb_jid_str(cl->host->jid);
 }
 
+/* Whoever has the first link becomes administrator, and it may lie in an old log: with the first
+ * account, however that was made, it is worth nothing any more. */
+static bool is_outdated(const struct store_op *get, const struct store_op *count)
+{
+    return get->rows && get->rows->bytes.n == 0 && count->totals.count > 0;
+}
+
 /* ---- GET: the form ---- */
 
 static void on_looked_up(struct store_unit *u)
@@ -136,7 +138,7 @@ static void on_looked_up(struct store_unit *u)
     struct claim *cl = u->ctx;
     const struct store_op *op = u->ops;
 
-    if (still_there(cl) && u->rc == 0 && op->rows) {
+    if (still_there(cl) && u->rc == 0 && op->rows && !is_outdated(op, op->next)) {
         struct web_value values[] = {
             { JB_STR("inviter"), op->rows->bytes },
             { JB_STR("domain"), host_name(cl) },
@@ -157,6 +159,7 @@ static void show(struct claim *cl)
     struct store_unit *u = new_unit(cl, on_looked_up);
 
     store_unit_kv_get(u, host_name(cl), claim_store_name, cl->key);
+    store_unit_account_count(u, host_name(cl));
     (void)submit(cl, u);
 }
 
@@ -255,6 +258,7 @@ static void on_taken(struct store_unit *u)
     const struct store_op *get = u->ops;
     const struct store_op *account = get->next;
     const struct store_op *taken = account->next;
+    bool outdated = u->rc == 0 && is_outdated(get, taken->next);
     bool ours = u->rc == 0 && taken->rc == 0 && get->rows;
     bool exists = u->rc == 0 && account->rows;
 
@@ -263,6 +267,9 @@ static void on_taken(struct store_unit *u)
     store_unit_free(u);
     if (!ours) {
         refuse(cl, 410, "form", "This link has been used.");
+    } else if (outdated) {
+        refuse(cl, 410, "form",
+               "There are accounts already. Who else administrates says the option `admins`.");
     } else if (exists) {
         restore(cl);
     } else if (auth_make_credentials(cl->conn->reactor, cl->password, on_hashed, cl) != 0) {
@@ -308,6 +315,7 @@ static void create(struct claim *cl, struct jb_str body)
     store_unit_kv_get(u, host_name(cl), claim_store_name, cl->key);
     store_unit_account_get(u, host_name(cl), cl->local);
     store_unit_kv_delete(u, host_name(cl), claim_store_name, cl->key);
+    store_unit_account_count(u, host_name(cl));
     (void)submit(cl, u);
 }
 

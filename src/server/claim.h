@@ -2,7 +2,8 @@
 /* Claim links: who opens one makes an account, once.
  *
  * An empty server prints one; its claimer becomes the administrator and gets a second one to hand
- * on.  A token has 130 bits; the store keeps only its hash (kv of the host, store "claim"). */
+ * on.  It is good until there is an account, whoever made that.  A token has 130 bits; the store
+ * keeps only its hash (kv of the host, store "claim"). */
 #ifndef SERVER_CLAIM_H
 #define SERVER_CLAIM_H
 
@@ -24,8 +25,6 @@ void claim_token_make(struct claim_token *t);
  * `inviter` (a bare address of the same host). */
 void claim_store(struct store_unit *u, struct jb_str host, const struct claim_token *t,
                  struct jb_str inviter);
-/* All links of a host become void. */
-void claim_clear(struct store_unit *u, struct jb_str host);
 
 /* GET and POST of /claim/TOKEN. */
 void claim_handle(struct conn *c, const struct jb__http_request *req, struct jb_str token,

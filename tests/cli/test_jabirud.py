@@ -148,6 +148,17 @@ class Claim(unittest.TestCase):
             self.assertTrue(server.stdout.wait_for(re.compile(r"Chat at http://localhost:\d+/chat/"), 5))
 
 
+    def test_the_first_account_ends_the_first_link(self):
+        """It makes an administrator: not of somebody who finds it in an old log."""
+        with Server(JABIRUD, JABIRU) as server:
+            link = server.claim_link().replace("localhost", "127.0.0.1")
+            server.add_user("romeo@localhost", "secret")
+            self.assertEqual(get(link), 410)
+            status, answer = post(link, '{"username":"mallory","password":"long enough"}')
+            self.assertEqual((status, answer["field"]), (410, "form"))
+            self.assertEqual(server.admin("user", "list"), "romeo@localhost\n")
+
+
 class Terminal(unittest.TestCase):
     """On a terminal the claim link is a picture, too, if there is room for one."""
 
