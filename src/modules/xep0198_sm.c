@@ -46,6 +46,7 @@ static void forget_old_counts(struct user *u, const struct store_row *rows)
             continue;
         if (!unit)
             unit = user_store_unit(u, on_forgotten, NULL);
+        reactor_count_limit(u->reactor, JB_LIMIT_sm_count_ms);
         store_unit_kv_delete(unit, jb_jid_str(u->jid), session_count_store, row->key);
     }
     if (unit && store_unit_submit(unit) != 0)

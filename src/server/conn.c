@@ -312,6 +312,9 @@ static void conn_flush(struct conn *c)
     }
     if (c->stream_open && c->stream.state >= JB_STREAM_STATE_CLOSING && !c->closing_ms)
         conn_schedule(c);
+    if (output_over_mark(c) && !c->over_mark)
+        conn_limit(c, JB_LIMIT_sendq_bytes);
+    c->over_mark = output_over_mark(c);
     update_poll(c);
 }
 

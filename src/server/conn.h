@@ -71,6 +71,7 @@ struct conn {
     uint8_t phase;             /* enum conn_phase */
     uint8_t polled;            /* uv_poll events asked for */
     bool write_blocked;        /* the socket takes no more for now */
+    bool over_mark;            /* so much waits for it that nothing is read */
     bool secure;               /* TLS ended here or, as configured, in front of us */
     bool authenticated;
     bool pinged;                /* since heard_ms */

@@ -204,14 +204,18 @@ void session_sm_acked(struct session *s)
         session_sm_queued(s, true);
 }
 
-static bool is_over(const struct session *s, const struct jb_sendq *q)
+/* The limit that he is over; JB_LIMIT_COUNT: none. */
+static enum jb_limit limit_over(const struct session *s, const struct jb_sendq *q)
 {
     const struct jb_limits *l = limits_of(s);
     /* Who has just been closed for it shall find his session again. */
     uint64_t times = s->conn ? 1 : 2;
 
-    return q->queued - q->acked > times * l->sm_queue_stanzas ||
-           (uint64_t)q->bytes_unacked + q->bytes_unsent > times * l->sm_queue_bytes;
+    if (q->queued - q->acked > times * l->sm_queue_stanzas)
+        return JB_LIMIT_sm_queue_stanzas;
+    if ((uint64_t)q->bytes_unacked + q->bytes_unsent > times * l->sm_queue_bytes)
+        return JB_LIMIT_sm_queue_bytes;
+    return JB_LIMIT_COUNT;
 }
 
 void session_sm_queued(struct session *s, bool tagged)
@@ -221,11 +225,12 @@ void session_sm_queued(struct session *s, bool tagged)
 
     if (s->conn && (tagged || q->queued - q->acked >= limits_of(s)->sm_ask_stanzas))
         jb_stream_sm_ask(&s->conn->stream);
-    if (sm->overfull || !is_over(s, q))
+    enum jb_limit limit = limit_over(s, q);
+    if (sm->overfull || limit == JB_LIMIT_COUNT)
         return;
     /* Not here: whoever queues a stanza still needs the session. */
     sm->overfull = true;
-    reactor_count_limit(session_reactor(s), JB_LIMIT_sm_queue_stanzas);
+    reactor_count_limit(session_reactor(s), limit);
     timer_set(&session_reactor(s)->wheel, &sm->timer, session_reactor(s)->now_ms);
 }
 

@@ -104,8 +104,10 @@ static void settle(struct user *u)
         jb__list_push(&r->idle_users, &u->idle);
         r->idle_user_count++;
     }
-    while (r->idle_user_count > r->conf->stream.limits.user_cache)
+    while (r->idle_user_count > r->conf->stream.limits.user_cache) {
+        reactor_count_limit(r, JB_LIMIT_user_cache);
         free_user(jb__container_of(r->idle_users.next, struct user, idle));
+    }
 }
 
 static void wake(struct user *u)

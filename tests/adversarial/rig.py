@@ -32,6 +32,7 @@ from server import give_to_server  # noqa: E402
 CANARY_EVERY_S = 0.2
 FD_SLACK = 2
 SETTLE_S = 5.0
+METRICS_HOST = "127.7.7.7"  # no client connects from there, and so none takes the port first
 
 
 class Canary:
@@ -86,8 +87,8 @@ class Rig:
 
     def __init__(self, start, overrides, options, stack_kib=None):
         self.start, self.overrides, self.options = start, overrides, options
-        self.metrics_port = free_port()
-        listen = {"metrics_listen": "127.0.0.1:%d" % self.metrics_port}
+        self.metrics = "%s:%d" % (METRICS_HOST, free_port(METRICS_HOST))
+        listen = {"metrics_listen": self.metrics}
         self.server = start(settings.config_text({**overrides, **listen}), stack_kib)
         self.host, self.port = self.server.host, self.server.port
         self.scheme = "wss" if overrides.get("tls") == "own" else "ws"
@@ -195,13 +196,15 @@ class Rig:
     def log_text(self):
         return "\n".join(self.server.log())
 
+    def metric(self, pattern):
+        """The figure that the pattern finds in what the server tells a collector."""
+        with urllib.request.urlopen("http://" + self.metrics + settings.METRICS_PATH, timeout=5) as answer:
+            found = re.search(pattern, answer.read().decode())
+        return float(found.group(1)) if found else 0.0
+
     def limit_count(self, limit):
         """How often the server says that this limit has bitten."""
-        url = "http://127.0.0.1:%d%s" % (self.metrics_port, settings.METRICS_PATH)
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            text = answer.read().decode()
-        found = re.search(settings.LIMIT_METRIC % limit, text)
-        return float(found.group(1)) if found else 0.0
+        return self.metric(settings.LIMIT_METRIC % limit)
 
     def wait_counted(self, limit, before):
         """The figures are gathered from all threads: at most a second late."""
@@ -237,9 +240,9 @@ class Rig:
             time.sleep(0.05)
 
 
-def free_port():
+def free_port(host):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind((host, 0))
         return s.getsockname()[1]
 
 

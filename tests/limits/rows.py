@@ -7,7 +7,6 @@
     @slows("stanza_rate", 100, burst=400) a rate that is held by not reading: `run(rig, n)` gives seconds
     elsewhere("store_batch", "tests/unit/server/test_store_queue.c", "store_batch")
                                           tried there, where the text given is found
-    unseen("user_cache", "why")           nothing that a client does or sees depends on it
 
 `value` is what the limit is set to; `bound`, when it differs, how many of what `run` makes are fine.
 """
@@ -28,7 +27,7 @@ class Row:
     config: dict = field(default_factory=dict)
     metric: bool = True      # that it bit is counted under its name
     far_metric: bool = True  # also ten times above, where another limit may bite first
-    blurred: bool = False    # the kernel's buffers are part of it: only far above is it sure to bite
+    blur: int = 1            # so far above it is sure to bite: more than 1 where the kernel has buffers, too
     where: str = ""
     words: str = ""
 
@@ -38,9 +37,9 @@ def add(row):
     ROWS[row.name] = row
 
 
-def counts(name, value, bound=None, metric=True, far_metric=True, blurred=False, **config):
+def counts(name, value, bound=None, metric=True, far_metric=True, blur=1, **config):
     def register(run):
-        add(Row("counts", name, value, value if bound is None else bound, run, config, metric, far_metric, blurred))
+        add(Row("counts", name, value, value if bound is None else bound, run, config, metric, far_metric, blur))
         return run
     return register
 
@@ -61,7 +60,3 @@ def slows(name, value, burst, metric=True, **config):
 
 def elsewhere(name, where, words):
     add(Row("elsewhere", name, where=where, words=words))
-
-
-def unseen(name, words):
-    add(Row("unseen", name, words=words))

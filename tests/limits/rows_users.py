@@ -11,8 +11,8 @@ import time
 from xml.sax.saxutils import quoteattr
 
 import settings
-from cases_xml import sized_message
-from rows import counts, elsewhere, lasts, unseen
+from rows import counts, elsewhere, lasts
+from server import eventually
 from wsclient import Eof, Timeout
 from xmpp import CLIENT, Closed, Fail, Xmpp, check, message, next_id
 
@@ -34,19 +34,22 @@ def taken(rig, n, source, login=False):
         return "fine"
 
 
-@counts("connections", 6, bound=5)  # the canary has one
+@counts("connections", 6, bound=5, reactors=1)  # the canary has one
 def connections(rig, n):
-    return taken(rig, n, None)
+    fds = rig.fds()
+    got = taken(rig, n, None)
+    eventually(lambda: rig.fds() <= fds, "the connections to be gone")
+    return got
 
 
 @counts("connections_per_address", 5, unauthenticated_per_address=5)
 def connections_per_address(rig, n):
-    return taken(rig, n, "127.0.0.31", login=True)
+    return taken(rig, n, "127.0.6.%d" % n, login=True)
 
 
 @counts("unauthenticated_per_address", 5)
 def unauthenticated_per_address(rig, n):
-    return taken(rig, n, "127.0.0.32")
+    return taken(rig, n, "127.0.7.%d" % n)
 
 
 @counts("accept_rate_per_address", 2, bound=8)
@@ -183,10 +186,6 @@ def mam_prefs(rig, n):
                      "default='roster'><always>%s</always><never/></prefs></iq>" % jids)
 
 
-unseen("user_queue", "it takes a store that is slow at that moment; who is over it is bounced")
-unseen("user_cache", "who is not in it is loaded again; nothing is refused")
-
-
 @counts("registration_rate", 3, registration=True)
 def registration_rate(rig, n):
     source, got = "127.0.5.%d" % n, "fine"
@@ -199,58 +198,6 @@ def registration_rate(rig, n):
             if answer.get("type") != "result":
                 got = "over"
     return got
-
-
-unseen("sendq_bytes", "the server stops reading from who does not read; that he is closed is sendq_hard_bytes")
-
-
-@counts("sendq_hard_bytes", 131072, blurred=True, sendq_bytes=65536, stanza_bytes=20000)
-def sendq_hard_bytes(rig, n):
-    """Who does not read is sent no more than this; his account is new, so that nothing waits for him."""
-    before = rig.limit_count("sendq_hard_bytes")
-    with rig.client(fresh(rig, "idle"), rcvbuf=4096) as idle, rig.client("alice") as alice:
-        idle.presence()
-        # The kernel takes some megabytes for him: net.ipv4.tcp_wmem.
-        for _ in range(n // 16000 if n < 1000000 else 1500):
-            alice.send(sized_message(idle.jid, 16000))
-        alice.silent_until_ping(30)
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:  # figures of other threads come once a second
-            if rig.limit_count("sendq_hard_bytes") > before:
-                return "over"
-            time.sleep(0.1)
-        return "fine"
-
-
-# --- stream management ---
-
-elsewhere("sm_queue_stanzas", "tests/adversarial/cases_sm.py", "sm_queue_stanzas")
-elsewhere("sm_resume_ms", "tests/plays/xep0198-sm.play", "a client may wish a shorter time, and gets no longer one")
-unseen("sm_queue_bytes", "not tried yet: counted beside sm_queue_stanzas, and answered by the same lines")
-unseen("sm_count_ms", "ten minutes at the least, and no test puts the clock ahead over it yet")
-unseen("custody_stanzas", "the server stops reading until they are committed; nothing is refused")
-unseen("custodies", "only what servers and visitors send is refused, when the store is twenty thousand stanzas behind")
-unseen("sm_ask_stanzas", "how often <r/> is asked; nothing is refused")
-
-
-SM = "urn:xmpp:sm:3"
-
-
-@counts("sm_hibernating", 2)
-def sm_hibernating(rig, n):
-    """The oldest that waits gives way, and cannot be resumed."""
-    name, ids = fresh(rig, "sleeper"), []
-    for _ in range(n):
-        with rig.client(name) as client:
-            client.send("<enable xmlns='%s' resume='true'/>" % SM)
-            ids.append(client.wait_for(lambda e: e.tag == "{%s}enabled" % SM).get("id"))
-            client.close(reset=True)
-        time.sleep(0.05)
-    with rig.connect() as client:
-        client.authenticate(name, settings.PASSWORD)
-        client.send("<resume xmlns='%s' previd=%s h='0'/>" % (SM, quoteattr(ids[0])))
-        tags = ("{%s}resumed" % SM, "{%s}failed" % SM)
-        return "fine" if client.wait_for(lambda e: e.tag in tags).tag == tags[0] else "over"
 
 
 # --- storage and control ---

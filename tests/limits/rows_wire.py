@@ -115,7 +115,7 @@ def ws_ping_interval_ms(rig):
         return time.monotonic() - begun
 
 
-@lasts("ws_ping_timeout_ms", 1000, ws_ping_interval_ms=0)
+@lasts("ws_ping_timeout_ms", 300, ws_ping_interval_ms=0)
 def ws_ping_timeout_ms(rig):
     client = rig.client("alice")
     begun = time.monotonic()

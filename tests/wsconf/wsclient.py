@@ -159,8 +159,9 @@ class Wire:
         self.ended = None
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
-        if rcvbuf:
+        if rcvbuf:  # and small segments: by them the peer's kernel reckons how much it keeps for us
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.sock.settimeout(timeout)
         try:
             if source:
