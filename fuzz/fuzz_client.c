@@ -3,9 +3,10 @@
  *
  * The client is the real one, over a real connection; the other end of it is here.  The input's
  * first byte is how far an honest server goes before the input takes over: not at all, through the
- * WebSocket's handshake, the login (ANONYMOUS), the resource, stream management.  Then each step is
- * a text frame, any frame, raw bytes, or something the program does.  Whatever comes: no fault is
- * ours, no event is malformed, memory stays bounded, and in the end all of it is given back. */
+ * WebSocket's handshake, the login (ANONYMOUS), the resource, stream management; from 100 on with
+ * compression.  Then each step is a text frame, any frame, raw bytes, or something the program
+ * does. Whatever comes: no fault is ours, no event is malformed, memory stays bounded, and in the
+ * end all of it is given back. */
 #include "fuzz.h"
 
 #include "base/alloc.h"
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { INPUT_MOST = 16 * 1024, HEAP_MOST = 24 * 1024 * 1024 };
+enum { INPUT_MOST = 16 * 1024, HEAP_MOST = 24 * 1024 * 1024, COMPRESSED = 100 };
 
 struct fuzz {
     const uint8_t *p, *end; /* of the input */
@@ -114,8 +115,9 @@ static void say(struct fuzz *f, const char *text)
 }
 
 /* The line, as if dialled and upgraded. */
-static void connect_client(struct fuzz *f, bool upgraded)
+static void connect_client(struct fuzz *f, bool upgraded, bool compressed)
 {
+    const struct jb__ws_deflate agreed = { .on = compressed, .window_bits = 15 };
     struct jb_client *c = f->client;
     int pair[2];
 
@@ -128,11 +130,12 @@ static void connect_client(struct fuzz *f, bool upgraded)
         return;
     jb_stream_init_client(&c->stream, &c->stream_config, &c->memory);
     c->stream_is_live = true;
+    jb_assert(jb__deflate_begin(c, &agreed) == 0);
     c->phase = JB__PHASE_LOGIN;
     jb__login_begin(c);
 }
 
-static void be_honest(struct fuzz *f, unsigned steps)
+static void be_honest(struct fuzz *f, unsigned steps, bool compressed)
 {
     static const char *const words[] = {
         "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='localhost' id='1' version='1.0'/>",
@@ -148,7 +151,7 @@ static void be_honest(struct fuzz *f, unsigned steps)
         "<enabled xmlns='urn:xmpp:sm:3' id='name' resume='true'/>",
     };
 
-    connect_client(f, steps > 0);
+    connect_client(f, steps > 0, compressed);
     turn(f);
     for (unsigned k = 0; k + 1 < steps && k < sizeof words / sizeof words[0]; k++)
         say(f, words[k]);
@@ -214,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     f = (struct fuzz){ .p = p + 1, .end = p + n, .peer = JB__SOCK_NONE };
     jb_assert(jb_client_new(&f.client, &counted) == 0);
     jb_client_set(f.client, JB_SETTING_RECONNECT, 0);
-    be_honest(&f, p[0] % 10);
+    be_honest(&f, p[0] % 10, p[0] >= COMPRESSED);
     while (f.p < f.end && f.client->phase != JB__PHASE_IDLE)
         step(&f);
     jb__sock_close(&f.peer); /* the line is cut; what is left is told */

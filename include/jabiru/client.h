@@ -43,6 +43,7 @@ struct jb_client;
       "bytes of a stanza; one in an envelope (XEP-0297) may be 64 KiB more")             \
     X(ITERATIONS_LEAST, 4096, 1, 10000000, "fewer password hash iterations are refused") \
     X(ITERATIONS_MOST, 100000, 4096, 10000000, "more of them are refused")               \
+    X(DEFLATE, 0, 0, 1, "1: messages are compressed where the server agrees (RFC 7692)") \
     X(DISCOVERY_PORT, 443, 1, 65535,                                                     \
       "of the domain's web server, which says where the endpoint is")                    \
     X(PRESENCE, 1, 0, 1, "1: initial presence is sent when online")                      \
@@ -101,7 +102,9 @@ JB_API void jb_client_free(struct jb_client *client);
  * Sets a number (see JB_SETTINGS).  It takes effect with the next connection, times at once.
  *
  * Threads:    the one that owns the client
- * Returns:    0, or JB_EINVAL (no such setting, or out of its range)
+ * Returns:    0, or
+ *   JB_EINVAL  no such setting, or out of its range
+ *   JB_ENOTSUP DEFLATE in a build without compression
  */
 JB_API int jb_client_set(struct jb_client *client, enum jb_setting setting, uint32_t value);
 

@@ -141,6 +141,8 @@ int jb_client_set(struct jb_client *c, enum jb_setting setting, uint32_t value)
     if ((unsigned)setting >= JB_SETTING_COUNT || value < settings[setting].least ||
         value > settings[setting].most)
         return JB_EINVAL;
+    if (setting == JB_SETTING_DEFLATE && value && !jb__deflate_can())
+        return JB_ENOTSUP;
     c->settings[setting] = value;
     set_limits(c);
     return 0;

@@ -6,6 +6,7 @@
  *     discover.c    where a domain's endpoint is; host_meta_read.c reads the documents
  *     login.c       from the server's first features to a bound resource; sasl2.c in one round
  *     session.c     the stream's events, one after the other, and what the program hears of them
+ *     deflate.c     compression of messages, where both sides do it
  *     inbound.c     stanzas: which are to be trusted, which the library answers itself
  *     outbox.c      what is sent: stanzas, messages that wait
  *     request.c     requests and their answers
@@ -39,7 +40,7 @@ enum {
     JB__WORDS_BYTES = 256,
     JB__NO_TIME = -1,
     JB__REDIRECTS = 3,
-    JB__SEEN = 256,         /* messages by whose stanza-id a repetition is known */
+    JB__SEEN = 256, /* messages by whose stanza-id a repetition is known */
 };
 
 struct jb_event {
@@ -83,6 +84,7 @@ enum jb__outgoing_state {
 
 struct jb__login;
 struct jb__discovery;
+struct jb__compression;
 
 struct jb_client {
     struct jb_allocator memory;
@@ -116,6 +118,7 @@ struct jb_client {
     struct jb__sock sock;
     struct jb__login *login;
     uint8_t ws_nonce[JB__WS_NONCE_BYTES]; /* of the handshake under way */
+    bool offers_deflate;                  /* in it */
     uint64_t heard_ms;                    /* the last sign of life */
     uint64_t pinged_ms;                   /* when we asked for one; 0: not since */
 
@@ -125,8 +128,9 @@ struct jb_client {
     struct jb__buf out; /* rendered, not yet written */
     struct jb_stream_config stream_config;
     struct jb_stream stream;
-    bool stream_is_live;    /* `stream` is initialised */
-    struct jb__arena arena; /* of the event being looked at */
+    bool stream_is_live;                 /* `stream` is initialised */
+    struct jb__compression *compression; /* NULL: none was agreed on */
+    struct jb__arena arena;              /* of the event being looked at */
 
     /* What a stream left behind that can be resumed (XEP-0198). */
     struct jb_sm_saved saved;
@@ -204,6 +208,16 @@ void jb__discover_on_end(struct jb_client *c, uint64_t now_ms);
 /* It cannot be asked this way: the next, or no more. */
 void jb__discover_on_failure(struct jb_client *c, uint64_t now_ms, int rc, const char *words);
 void jb__discover_end(struct jb_client *c); /* allowed twice */
+
+/* -- deflate.c -------------------------------------------------------------------------------- */
+
+/* Whether this build can. */
+bool jb__deflate_can(void);
+/* The handshake agreed on this; the stream is new.  0 or JB_ENOMEM. */
+JB_NODISCARD int jb__deflate_begin(struct jb_client *c, const struct jb__ws_deflate *agreed);
+/* There is nothing to do for the moment: gives back what is only needed for a message. */
+void jb__deflate_rest(struct jb_client *c);
+void jb__deflate_end(struct jb_client *c); /* allowed twice */
 
 /* -- login.c ---------------------------------------------------------------------------------- */
 

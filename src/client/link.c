@@ -100,6 +100,7 @@ void jb__link_end(struct jb_client *c)
     jb__sock_close(&c->sock);
     if (c->stream_is_live)
         end_stream(c);
+    jb__deflate_end(c);
     c->stream_is_live = c->leaving = false;
     jb_free(&c->memory, c->in);
     c->in = NULL;
@@ -254,7 +255,8 @@ static void describe(struct jb_client *c, struct jb__ws_client_handshake *h, cha
 {
     *h = (struct jb__ws_client_handshake){ .host = jb__url_authority(&c->url, authority),
                                            .target = jb_strz(c->url.target),
-                                           .protocol = JB_STR_INIT("xmpp") };
+                                           .protocol = JB_STR_INIT("xmpp"),
+                                           .deflate = c->offers_deflate };
     memcpy(h->nonce, c->ws_nonce, sizeof h->nonce);
 }
 
@@ -272,19 +274,24 @@ static void on_connected(struct jb_client *c)
     }
     c->phase = JB__PHASE_UPGRADING;
     jb__random(c->ws_nonce, sizeof c->ws_nonce);
+    c->offers_deflate = jb__setting(c, JB_SETTING_DEFLATE);
     describe(c, &h, authority);
     int rc = jb__ws_handshake_request(&h, &c->out);
     if (rc != 0)
         jb__link_fail_code(c, rc, JB_REASON_ENDPOINT, "the URL cannot be asked for");
 }
 
-static void on_upgraded(struct jb_client *c, size_t head_bytes)
+static void on_upgraded(struct jb_client *c, size_t head_bytes, const struct jb__ws_deflate *agreed)
 {
     c->in_at += head_bytes;
     jb_stream_init_client(&c->stream, &c->stream_config, &c->memory);
     c->stream_is_live = true;
     c->phase = JB__PHASE_LOGIN;
-    jb__login_begin(c);
+    int rc = jb__deflate_begin(c, agreed);
+    if (rc != 0)
+        jb__link_fail_code(c, rc, JB_REASON_MEMORY, "");
+    else
+        jb__login_begin(c);
 }
 
 static void read_upgrade(struct jb_client *c)
@@ -308,7 +315,7 @@ static void read_upgrade(struct jb_client *c)
     describe(c, &h, authority);
     const char *why = jb__ws_handshake_response(&h, &response, &deflate);
     if (!why) {
-        on_upgraded(c, response.bytes);
+        on_upgraded(c, response.bytes, &deflate);
         return;
     }
     char words[JB__WORDS_BYTES];
@@ -392,6 +399,7 @@ void jb__link_flush(struct jb_client *c)
     }
     if (c->out.n == 0)
         jb__buf_deinit(&c->out); /* an idle connection owns no buffer */
+    jb__deflate_rest(c);
 }
 
 void jb__link_advance(struct jb_client *c, uint64_t now_ms)

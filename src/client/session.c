@@ -110,7 +110,7 @@ static bool on_stream_event(struct jb_client *c, struct jb_stream_event *ev)
         on_close(c, ev);
         return false;
     case JB_STREAM_EVENT_FAULT:
-        if (ev->error == JB_STREAM_RESOURCE_CONSTRAINT)
+        if (ev->error == JB_STREAM_RESOURCE_CONSTRAINT || ev->ws_code == JB_WS_INTERNAL)
             jb__link_fail_code(c, JB_ENOMEM, JB_REASON_MEMORY, "");
         else
             on_closing(c, JB_REASON_PROTOCOL, ev->words);

@@ -236,6 +236,18 @@ void jb__inflate_end(struct jb__codec *c, struct jb__inflate *m)
         c->idle = f;
 }
 
+int jb__inflate_feed(struct jb__codec *c, struct jb__inflate *m, struct jb_str piece, bool last,
+                     struct jb__buf *out)
+{
+    int rc = m->serial ? 0 : jb__inflate_begin(c, m);
+
+    if (rc == 0)
+        rc = jb__inflate_piece(c, m, piece, last, out);
+    if (rc != 0 || last)
+        jb__inflate_end(c, m);
+    return rc;
+}
+
 /* ---- deflating ---- */
 
 static z_stream *deflater_get(struct jb__codec *c, uint8_t window_bits)
@@ -259,7 +271,8 @@ static z_stream *deflater_get(struct jb__codec *c, uint8_t window_bits)
     return *slot = z;
 }
 
-static int deflate_all(z_stream *z, struct jb_str text, struct jb__buf *out)
+/* `flush`: Z_NO_FLUSH, or Z_SYNC_FLUSH behind the last piece. */
+static int deflate_piece(z_stream *z, struct jb_str text, int flush, struct jb__buf *out)
 {
     z_input(z, text.p, text.n);
     do {
@@ -267,23 +280,28 @@ static int deflate_all(z_stream *z, struct jb_str text, struct jb__buf *out)
         if (rc != 0)
             return rc;
         unsigned room = z->avail_out;
-        rc = deflate(z, Z_SYNC_FLUSH);
+        rc = deflate(z, flush);
         jb_assert(rc == Z_OK || rc == Z_BUF_ERROR);
         out->n += room - z->avail_out;
     } while (z->avail_out == 0);
     return 0;
 }
 
-int jb__deflate_message(struct jb__codec *c, struct jb_str text, uint8_t window_bits,
-                        struct jb__buf *out)
+int jb__deflate_pieces(struct jb__codec *c, const struct jb_str pieces[3], uint8_t window_bits,
+                       struct jb__buf *out)
 {
     size_t before = out->n;
+    int rc = 0;
 
     jb_assert(window_bits >= WINDOW_BITS_MIN && window_bits <= WINDOW_BITS_MAX);
     z_stream *z = deflater_get(c, window_bits);
     if (!z)
         return JB_ENOMEM;
-    int rc = deflate_all(z, text, out);
+    for (int k = 0; k < 3 && rc == 0; k++)
+        if (pieces[k].n > 0)
+            rc = deflate_piece(z, pieces[k], Z_NO_FLUSH, out);
+    if (rc == 0)
+        rc = deflate_piece(z, JB_STR_NONE, Z_SYNC_FLUSH, out);
     if (rc != 0) {
         out->n = before;
         return rc;
@@ -292,4 +310,12 @@ int jb__deflate_message(struct jb__codec *c, struct jb_str text, uint8_t window_
               memcmp(out->p + out->n - sizeof tail, tail, sizeof tail) == 0);
     out->n -= sizeof tail;
     return 0;
+}
+
+int jb__deflate_message(struct jb__codec *c, struct jb_str text, uint8_t window_bits,
+                        struct jb__buf *out)
+{
+    const struct jb_str pieces[3] = { text };
+
+    return jb__deflate_pieces(c, pieces, window_bits, out);
 }

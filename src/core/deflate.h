@@ -61,9 +61,15 @@ JB_NODISCARD int jb__inflate_piece(struct jb__codec *c, struct jb__inflate *m, s
                                    bool last, struct jb__buf *out);
 /* Gives the inflater back; *m is all zero.  Does nothing when none is held. */
 void jb__inflate_end(struct jb__codec *c, struct jb__inflate *m);
+/* The three in one: begins with the first piece of a message, ends with the last or an error. */
+JB_NODISCARD int jb__inflate_feed(struct jb__codec *c, struct jb__inflate *m, struct jb_str piece,
+                                  bool last, struct jb__buf *out);
 
-/* Appends `text` compressed as one whole message payload, at most `window_bits` (9..15) of window.
- * 0, JB_ENOMEM, JB_EFULL; on failure the buffer is as before. */
+/* Appends the pieces, one after the other, compressed as one whole message payload, at most
+ * `window_bits` (9..15) of window.  0, JB_ENOMEM, JB_EFULL; on failure the buffer is as before. */
+JB_NODISCARD int jb__deflate_pieces(struct jb__codec *c, const struct jb_str pieces[3],
+                                    uint8_t window_bits, struct jb__buf *out);
+/* The same for a text in one piece. */
 JB_NODISCARD int jb__deflate_message(struct jb__codec *c, struct jb_str text, uint8_t window_bits,
                                      struct jb__buf *out);
 

@@ -155,25 +155,44 @@ struct jb_str jb__ws_extension_offer(void)
     return JB_STR(OFFER);
 }
 
-/* The server compresses with any window: our inflater reads all.  It must have agreed not to take
+/* One extension of the answer; NULL, or what is wrong with it (RFC 7692 sections 5.1, 7.1).  The
+ * server compresses with any window: our inflater reads all.  It must have agreed not to take
  * context over, and it may not limit our window, since we did not offer that it may. */
-bool jb__ws_extension_agreed(struct jb_str fields, bool offered, struct jb__ws_deflate *out)
+static const char *judge_answer(struct jb_str item, const struct jb__ws_deflate *so_far)
 {
-    struct jb__http_list walk = { fields, header, JB_STR_NONE };
-    struct jb_str item;
     struct extension e;
     struct params p;
 
+    if (!cut_extension(item, &e))
+        return "the server's Sec-WebSocket-Extensions is not a list of extensions";
+    if (!jb_str_eq(e.name, deflate_name))
+        return "the server agreed to an extension that was not offered";
+    if (so_far->on)
+        return "the server agreed twice to compression";
+    if (!read_params(e.params, &p))
+        return "the server agreed to compression with a parameter that there is not";
+    if (!p.server_no_takeover)
+        return "the server did not agree to compress each message by itself";
+    if (p.has_client_bits)
+        return "the server limits our window for compression, which was not offered";
+    return NULL;
+}
+
+const char *jb__ws_extension_agreed(struct jb_str fields, bool offered, struct jb__ws_deflate *out)
+{
+    struct jb__http_list walk = { fields, header, JB_STR_NONE };
+    struct jb_str item;
+
     *out = (struct jb__ws_deflate){ 0 };
     while (jb__http_list_walk(&walk, &item)) {
-        if (!offered || out->on || !cut_extension(item, &e))
-            return false;
-        if (!jb_str_eq(e.name, deflate_name) || !read_params(e.params, &p))
-            return false;
-        if (!p.server_no_takeover || p.has_client_bits)
-            return false;
+        const char *why = offered ? judge_answer(item, out)
+                                  : "the server agreed to an extension that was not offered";
+        if (why) {
+            *out = (struct jb__ws_deflate){ 0 };
+            return why;
+        }
         out->on = true;
         out->window_bits = JB__WS_WINDOW_BITS_MAX;
     }
-    return true;
+    return NULL;
 }

@@ -32,8 +32,8 @@ struct jb_str jb__ws_extension_answer(const struct jb__ws_deflate *d,
 
 /* Client: the offer that goes with jb__ws_extension_agreed(). */
 struct jb_str jb__ws_extension_offer(void);
-/* Client: checks the server's answer to our offer (`offered` false: to none).  False when it
- * agrees to what was not offered, or breaks a rule: the connection must then fail. */
-bool jb__ws_extension_agreed(struct jb_str fields, bool offered, struct jb__ws_deflate *out);
+/* Client: checks the server's answer to our offer (`offered` false: to none).  NULL when it can be
+ * lived with; otherwise the connection must fail, and these static words say why. */
+const char *jb__ws_extension_agreed(struct jb_str fields, bool offered, struct jb__ws_deflate *out);
 
 #endif

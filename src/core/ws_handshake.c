@@ -340,7 +340,5 @@ const char *jb__ws_handshake_response(const struct jb__ws_client_handshake *c,
         return "the server's Sec-WebSocket-Accept does not match the request";
     if (!has_protocol(c, resp->fields))
         return "the server did not choose the subprotocol that was asked for";
-    if (!jb__ws_extension_agreed(resp->fields, c->deflate, deflate))
-        return "the server agreed to an extension that was not offered";
-    return NULL;
+    return jb__ws_extension_agreed(resp->fields, c->deflate, deflate);
 }

@@ -21,32 +21,15 @@ enum { STANZA_BURST_S = 4, CONTROL_BURST_S = 3 };
 static int feed_inflate(void *ctx, struct jb_str piece, bool last, struct jb__buf *out)
 {
     struct conn *c = ctx;
-    struct jb__codec *codec = &c->reactor->codec;
-    int rc = c->inflate.serial ? 0 : jb__inflate_begin(codec, &c->inflate);
 
-    if (rc == 0)
-        rc = jb__inflate_piece(codec, &c->inflate, piece, last, out);
-    if (rc != 0 || last)
-        jb__inflate_end(codec, &c->inflate);
-    return rc;
+    return jb__inflate_feed(&c->reactor->codec, &c->inflate, piece, last, out);
 }
 
 static int deflate_message(void *ctx, const struct jb_str pieces[3], struct jb__buf *out)
 {
     struct conn *c = ctx;
-    struct reactor *r = c->reactor;
-    size_t bytes = pieces[0].n + pieces[1].n + pieces[2].n;
-    char *whole = jb__arena_alloc(&r->arena, bytes);
-    size_t n = 0;
 
-    for (int i = 0; i < 3; i++) {
-        if (pieces[i].n)
-            memcpy(whole + n, pieces[i].p, pieces[i].n);
-        n += pieces[i].n;
-    }
-    int rc = jb__deflate_message(&r->codec, jb_str(whole, n), c->deflate_bits, out);
-    jb__arena_trim(&r->arena, whole, bytes, 0);
-    return rc;
+    return jb__deflate_pieces(&c->reactor->codec, pieces, c->deflate_bits, out);
 }
 
 void conn_stream_begin(struct conn *c, uint8_t deflate_bits, bool echo)

@@ -18,6 +18,7 @@ import socket
 import ssl
 import struct
 import threading
+import zlib
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -39,6 +40,7 @@ class Conn:
         self.sock, self.number = sock, number
         self.head, self.rest = "", b""
         self.masks = []  # the masking keys the client used
+        self.packed = []  # compressed messages it sent, as they were on the line
 
     # -- bytes
 
@@ -65,11 +67,12 @@ class Conn:
         found = re.search(rf"^{name}: *(.*)$", self.head, re.I | re.M)
         return found.group(1).strip() if found else None
 
-    def upgrade(self):
+    def upgrade(self, extensions=""):
         key = self.field("Sec-WebSocket-Key").encode()
         accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
         self.sock.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                           f"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n").encode())
+                           f"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: xmpp\r\n"
+                           + (f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else "") + "\r\n").encode())
 
     # -- frames
 
@@ -83,8 +86,11 @@ class Conn:
         assert second & 128, "a client masks what it sends"
         mask = self.take(4)
         self.masks.append(mask)
-        data = self.take(n)
-        return first & 15, bytes(b ^ mask[k % 4] for k, b in enumerate(data))
+        data = bytes(b ^ mask[k % 4] for k, b in enumerate(self.take(n)))
+        if first & 64:
+            self.packed.append(data)
+            data = zlib.decompressobj(wbits=-15).decompress(data + b"\0\0\xff\xff")
+        return first & 15, data
 
     def recv(self):
         """The next text; pings are answered."""
@@ -98,8 +104,8 @@ class Conn:
                 self.frame(8, data)
                 raise Closed
 
-    def frame(self, opcode, data, fin=True):
-        head = bytes([(128 if fin else 0) | opcode])
+    def frame(self, opcode, data, fin=True, rsv1=False):
+        head = bytes([(128 if fin else 0) | (64 if rsv1 else 0) | opcode])
         if len(data) < 126:
             head += bytes([len(data)])
         elif len(data) < 65536:
@@ -110,6 +116,11 @@ class Conn:
 
     def send(self, text):
         self.frame(1, text.encode("utf-8"))
+
+    def send_packed(self, text):
+        packer = zlib.compressobj(wbits=-15)
+        data = packer.compress(text.encode("utf-8")) + packer.flush(zlib.Z_SYNC_FLUSH)
+        self.frame(1, data[:-4], rsv1=True)
 
     def recv_like(self, pattern):
         text = self.recv()

@@ -81,8 +81,19 @@ class Library(unittest.TestCase):
         text = [int(run("size", str(file)).splitlines()[1].split()[0]) for file in (library, self.library)]
         print(f"minimal: {text[0]} bytes of text instead of {text[1]}")
         self.assertLess(text[0], text[1])
-        self.assertNotIn("jansson", run("ldd", str(library)))
+        needed = re.findall(r"NEEDED.*\[(\w+)\.so", run("readelf", "-d", str(library)))
+        self.assertNotIn("libjansson", needed)
+        self.assertNotIn("libz", needed)
+        self.refuses_compression(build)
         self.assertEqual(set(re.findall(r" T (\S+?)@@", run("nm", "-D", "--defined-only", str(library)))), self.declared())
+
+    def refuses_compression(self, build):
+        source, program = self.folder / "deflate.c", self.folder / "deflate"
+        source.write_text("#include <jabiru/jabiru.h>\nint main(void) { struct jb_client *c; int rc = jb_client_new(&c, 0);\n"
+                          "if (rc == 0) rc = jb_client_set(c, JB_SETTING_DEFLATE, 0);\n"
+                          "return rc ? 1 : jb_client_set(c, JB_SETTING_DEFLATE, 1) != JB_ENOTSUP; }\n")
+        run("gcc", "-o", str(program), str(source), f"-I{ROOT / 'include'}", f"-L{build / 'src/client'}", "-ljabiru")
+        run(str(program), env={**os.environ, "LD_LIBRARY_PATH": str(build / "src/client")})
 
     def test_its_manual_says_all_that_the_headers_say(self):
         pages = sorted((self.prefix / "share/man/man3").glob("*.3"))

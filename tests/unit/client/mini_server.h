@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "core/deflate.h"
 #include "core/stream.h"
 #include "core/ws_handshake.h"
 #include "net/sock.h"
@@ -32,13 +33,41 @@ struct mini {
     struct jb_sm_saved saved; /* of a session that was cut */
     bool has_saved, sm_named;
     bool without_sm;
+    /* Compression, for a client that offers it. */
+    bool may_deflate;
+    struct jb__codec codec;
+    struct jb__inflate inflate;
+    struct jb__buf packed;
+    struct jb_ws_inflater inflater;
+    struct jb_ws_deflater deflater;
+    unsigned packed_in, packed_out;     /* compressed messages so far */
     unsigned logins, resumes, messages; /* so far */
     char last_id[64];                   /* of a message, to notice one that comes twice */
 };
 
+static inline int mini_inflate(void *ctx, struct jb_str piece, bool last, struct jb__buf *out)
+{
+    struct mini *m = ctx;
+
+    m->packed_in += last;
+    return jb__inflate_feed(&m->codec, &m->inflate, piece, last, out);
+}
+
+static inline int mini_deflate(void *ctx, const struct jb_str pieces[3], struct jb__buf *out)
+{
+    struct mini *m = ctx;
+
+    m->packed_out++;
+    return jb__deflate_pieces(&m->codec, pieces, 15, out);
+}
+
 static inline void mini_init(struct mini *m)
 {
     memset(m, 0, sizeof *m);
+    jb__codec_init(&m->codec, &jb_allocator_libc, 1);
+    jb__buf_init(&m->packed, &jb_allocator_libc, MINI_BYTES);
+    m->inflater = (struct jb_ws_inflater){ mini_inflate, m };
+    m->deflater = (struct jb_ws_deflater){ mini_deflate, &m->packed, m };
     kit_init(&m->kit);
     m->kit.ctx.host = JB_STR("localhost");
     m->kit.ctx.offered = JB__SASL_BIT(JB__SASL_SCRAM_SHA_256);
@@ -60,6 +89,7 @@ static inline void mini_hang_up(struct mini *m)
         }
         jb__sasl_server_deinit(&m->sasl);
         jb_stream_deinit(&m->stream);
+        jb__inflate_end(&m->codec, &m->inflate);
     }
     m->upgraded = m->sm_named = false;
     m->in_bytes = 0;
@@ -77,6 +107,8 @@ static inline void mini_deinit(struct mini *m)
 {
     mini_hang_up(m);
     mini_forget(m);
+    jb__codec_deinit(&m->codec);
+    jb__buf_deinit(&m->packed);
     jb__arena_deinit(&m->arena);
     close(m->listener);
 }
@@ -207,7 +239,8 @@ static inline void mini_on_event(struct mini *m, struct jb_stream_event *ev)
 
 static inline void mini_upgrade(struct mini *m)
 {
-    const struct jb__ws_handshake_options options = { .protocol = JB__WS_PROTOCOL_XMPP };
+    const struct jb__ws_handshake_options options = { .protocol = JB__WS_PROTOCOL_XMPP,
+                                                      .deflate = m->may_deflate };
     static struct jb__http_request request;
     struct jb__http_parser parser;
     struct jb__ws_handshake h;
@@ -225,6 +258,10 @@ static inline void mini_upgrade(struct mini *m)
     memmove(m->in, m->in + request.bytes, m->in_bytes);
     memset(&m->sasl, 0, sizeof m->sasl);
     jb_stream_init(&m->stream, &m->config, &jb_allocator_libc);
+    if (h.deflate.on) {
+        m->stream.ws.inflate = &m->inflater;
+        m->stream.deflate = &m->deflater;
+    }
     m->upgraded = true;
 }
 

@@ -15,11 +15,19 @@
 
 enum { TURNS = 2000 };
 
+/* Long enough to be worth compressing. */
+static const char long_text[] =
+    "Good night, good night! Parting is such sweet sorrow, that I shall say good night till it be "
+    "morrow. Sleep dwell upon thine eyes, peace in thy breast! Would I were sleep and peace, so "
+    "sweet to rest! Hence will I to my ghostly father's cell, his help to crave, and my dear hap "
+    "to tell. Good night, good night!";
+
 /* What is to happen, in this order. */
 struct day {
     struct mini *server;
     struct jb_client *client;
     struct failing_alloc *f;
+    const char *text; /* to be said */
     bool online, resumed, gone, answered, acked, echoed, cut, acked_late;
     enum jb_reason reason;
     uint64_t asked, sent, sent_late;
@@ -85,7 +93,7 @@ static void act(struct day *d)
         rc = jb_client_request(d->client, "get", "localhost", "<ping xmlns='urn:xmpp:ping'/>",
                                &d->asked);
     else if (d->answered && !d->sent)
-        rc = jb_client_send_message(d->client, "echo@localhost", "<&>", &d->sent);
+        rc = jb_client_send_message(d->client, "echo@localhost", d->text, &d->sent);
     else if (d->acked && d->echoed && !d->cut)
         d->cut = shutdown(jb_client_fd(d->client), SHUT_RDWR) == 0;
     else if (d->gone && !d->sent_late)
@@ -118,17 +126,26 @@ static int begin(struct day *d)
     jb_client_set(d->client, JB_SETTING_BACKOFF_LEAST_MS, 10);
     jb_client_set(d->client, JB_SETTING_BACKOFF_MOST_MS, 10);
     jb_client_set(d->client, JB_SETTING_ACK_INTERVAL_MS, 0);
+    jb_client_set(d->client, JB_SETTING_DEFLATE, d->server->may_deflate);
     rc = jb_client_set_text(d->client, JB_OPTION_URL, url);
     return rc != 0 ? rc : jb_client_connect(d->client, "romeo@localhost", "wherefore");
 }
 
+/* What is special about it. */
+enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE };
+
 static void day_of_a_client(struct failing_alloc *f, void *ctx)
 {
     static struct mini server;
-    struct day d = { .server = &server, .f = f };
+    const enum kind kind = *(const enum kind *)ctx;
+    struct day d = { .server = &server, .f = f, .text = "<&>" };
 
     mini_init(&server);
-    server.without_sm = ctx != NULL;
+    server.without_sm = kind == WITHOUT_SM;
+    server.may_deflate = kind == WITH_DEFLATE;
+    server.config.limits.deflate_threshold_bytes = 1;
+    if (kind == WITH_DEFLATE)
+        d.text = long_text;
     int rc = begin(&d);
     if (rc == 0)
         run_day(&d);
@@ -138,6 +155,8 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
         assert_true(d.online && d.answered && d.echoed && d.acked && d.cut && d.acked_late);
         assert_true(f->failed || server.without_sm || d.resumed);
         assert_true(f->failed || server.messages == 2);
+        assert_true(f->failed || (server.packed_in > 0) == (kind == WITH_DEFLATE));
+        assert_true((server.packed_out > 0) == (kind == WITH_DEFLATE));
     }
     jb_client_free(d.client);
     mini_deinit(&server);
@@ -145,14 +164,26 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
 
 static void out_of_memory(void **state)
 {
+    enum kind kind = PLAIN_DAY;
+
     (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, NULL) > 50);
+    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
 }
 
 static void out_of_memory_without_stream_management(void **state)
 {
+    enum kind kind = WITHOUT_SM;
+
     (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, "x") > 50);
+    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
+}
+
+static void out_of_memory_while_compressing(void **state)
+{
+    enum kind kind = WITH_DEFLATE;
+
+    (void)state;
+    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
 }
 
 /* ---- memory ---- */
@@ -180,15 +211,15 @@ static void count_release(void *ctx, void *p)
     free((size_t *)p - 2);
 }
 
-static void an_idle_client_is_small(void **state)
+static void measure_idle(bool deflate)
 {
     static struct mini server;
     struct counter count = { 0 };
     struct failing_alloc f = { .alloc = { count_resize, count_release, &count } };
-    struct day d = { .server = &server, .f = &f };
+    struct day d = { .server = &server, .f = &f, .text = long_text };
 
-    (void)state;
     mini_init(&server);
+    server.may_deflate = deflate;
     assert_int_equal(begin(&d), 0);
     while (!d.echoed || !d.acked) {
         one_turn(&d);
@@ -199,11 +230,19 @@ static void an_idle_client_is_small(void **state)
     }
     one_turn(&d);
     assert_null(jb_client_next(d.client));
-    printf("# idle: %zu bytes, at most %zu\n", count.now, count.most);
+    printf("# idle%s: %zu bytes, at most %zu\n", deflate ? ", compressing" : "", count.now,
+           count.most);
     assert_true(count.now <= 16 * 1024);
     jb_client_free(d.client);
     assert_int_equal(count.now, 0);
     mini_deinit(&server);
+}
+
+static void an_idle_client_is_small(void **state)
+{
+    (void)state;
+    measure_idle(false);
+    measure_idle(true);
 }
 
 /* ---- what is refused without a connection ---- */
@@ -256,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(out_of_memory_without_stream_management),
+        cmocka_unit_test(out_of_memory_while_compressing),
         cmocka_unit_test(an_idle_client_is_small),
         cmocka_unit_test(settings_have_ranges),
         cmocka_unit_test(addresses_are_looked_at),

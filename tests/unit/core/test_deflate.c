@@ -341,6 +341,34 @@ static void survives_no_memory(void **state)
     assert_true(failing_alloc_loop(round_trip_scenario, NULL) > 8);
 }
 
+/* In three pieces, an empty one among them, it is the same message; and it may arrive in pieces. */
+static void takes_a_message_in_pieces(void **state)
+{
+    struct jb__buf packed, out;
+    struct jb__inflate m = { 0 };
+    (void)state;
+
+    jb__buf_init(&packed, &counter.alloc, 4096);
+    jb__buf_init(&out, &counter.alloc, chat.n);
+    for (size_t cut = 0; cut <= chat.n; cut += 13) {
+        const struct jb_str pieces[3] = { jb_str(chat.p, cut), JB_STR_NONE,
+                                          jb_str(chat.p + cut, chat.n - cut) };
+        packed.n = out.n = 0;
+        assert_int_equal(jb__deflate_pieces(&codec, pieces, 9, &packed), 0);
+        assert_true(packed.n < chat.n);
+        for (size_t k = 0; k < packed.n; k++)
+            assert_int_equal(
+                jb__inflate_feed(&codec, &m, jb_str(packed.p + k, 1), k + 1 == packed.n, &out), 0);
+        assert_true(jb_str_eq(jb__buf_str(&out), chat));
+        assert_int_equal(m.serial, 0);
+    }
+    out.n = 1; /* one byte too few is left; the message is over with that */
+    assert_int_equal(jb__inflate_feed(&codec, &m, jb__buf_str(&packed), false, &out), JB_EFULL);
+    assert_int_equal(m.serial, 0);
+    jb__buf_deinit(&packed);
+    jb__buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(takes_over_the_oldest, setup, teardown),
         cmocka_unit_test_setup_teardown(survives_mutation, setup, teardown),
         cmocka_unit_test(survives_no_memory),
+        cmocka_unit_test_setup_teardown(takes_a_message_in_pieces, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

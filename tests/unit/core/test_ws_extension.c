@@ -106,41 +106,57 @@ static void reads_several_headers(void **state)
     assert_false(d.on);
 }
 
-static bool agreed(const char *answer_text, bool offered, bool *on)
+/* NULL, or why not. */
+static const char *agreed(const char *answer_text, bool offered, bool *on)
 {
     char fields[512];
     struct jb__ws_deflate d;
     int n = snprintf(fields, sizeof fields, "Sec-WebSocket-Extensions: %s\r\n", answer_text);
-    bool ok = jb__ws_extension_agreed(jb_str(fields, answer_text[0] ? (size_t)n : 0), offered, &d);
+    const char *why =
+        jb__ws_extension_agreed(jb_str(fields, answer_text[0] ? (size_t)n : 0), offered, &d);
 
     *on = d.on;
-    return ok;
+    return why;
 }
 
 static void checks_the_server(void **state)
 {
-    static const char *const bad[] = {
-        "permessage-deflate",
-        "permessage-deflate; client_no_context_takeover",
-        "permessage-deflate; server_no_context_takeover; client_max_window_bits=10",
-        "permessage-deflate; server_no_context_takeover; server_max_window_bits",
-        "permessage-deflate; server_no_context_takeover; x",
-        ANSWER ", " ANSWER,
-        "x",
-        "permessage-deflate;",
+    static const struct {
+        const char *answer, *why;
+    } bad[] = {
+        { "permessage-deflate", "each message by itself" },
+        { "permessage-deflate; client_no_context_takeover", "each message by itself" },
+        { ANSWER "; client_max_window_bits=10", "limits our window" },
+        { ANSWER "; server_max_window_bits", "a parameter that there is not" },
+        { ANSWER "; server_max_window_bits=16", "a parameter that there is not" },
+        { ANSWER "; server_max_window_bits=7", "a parameter that there is not" },
+        { ANSWER "; server_no_context_takeover", "a parameter that there is not" },
+        { ANSWER "; x", "a parameter that there is not" },
+        { ANSWER ", " ANSWER, "agreed twice" },
+        { ANSWER ", x", "not offered" },
+        { "x", "not offered" },
+        { "permessage-deflate;", "not a list of extensions" },
     };
     bool on;
     (void)state;
 
-    assert_true(agreed("", true, &on) && !on);
-    assert_true(agreed("", false, &on) && !on);
-    assert_true(agreed(ANSWER, true, &on) && on);
-    assert_true(agreed(ANSWER "; server_max_window_bits=8", true, &on) && on);
-    assert_true(agreed("permessage-deflate; server_no_context_takeover", true, &on) && on);
-    assert_false(agreed(ANSWER, false, &on));
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (agreed(bad[i], true, &on))
-            fail_msg("agreed: %s", bad[i]);
+    assert_null(agreed("", true, &on));
+    assert_false(on);
+    assert_null(agreed("", false, &on));
+    assert_false(on);
+    assert_null(agreed(ANSWER, true, &on));
+    assert_true(on);
+    assert_null(agreed(ANSWER "; server_max_window_bits=8", true, &on));
+    assert_true(on);
+    assert_null(agreed("permessage-deflate; server_no_context_takeover", true, &on));
+    assert_true(on);
+    assert_non_null(strstr(agreed(ANSWER, false, &on), "not offered"));
+    assert_false(on);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const char *why = agreed(bad[i].answer, true, &on);
+        if (on || !why || !strstr(why, bad[i].why))
+            fail_msg("%s: %s", bad[i].answer, why ? why : "agreed");
+    }
     assert_string_equal(answer(jb__ws_extension_offer().p, true), ANSWER);
 }
 
