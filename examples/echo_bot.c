@@ -16,7 +16,7 @@ static int on_event(struct jb_client *client, const struct jb_event *ev, void *c
         fprintf(stderr, "online as %s\n", jb_client_jid(client));
     if (jb_event_kind(ev) == JB_EVENT_STANZA && body && jb_element_attr(stanza, "from"))
         return jb_client_send_message(client, jb_element_attr(stanza, "from"),
-                                      jb_element_text(body), NULL);
+                                      jb_element_text(body), NULL, NULL);
     return 0;
 }
 

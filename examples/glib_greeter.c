@@ -18,7 +18,7 @@ static gboolean greet(gpointer data)
     struct greeter *g = data;
 
     if (jb_client_is_online(g->client) &&
-        jb_client_send_message(g->client, g->to, "hello from GLib", NULL) != 0)
+        jb_client_send_message(g->client, g->to, "hello from GLib", NULL, NULL) != 0)
         fprintf(stderr, "the greeting could not be sent\n");
     return G_SOURCE_CONTINUE;
 }

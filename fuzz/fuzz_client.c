@@ -57,6 +57,25 @@ static size_t walk(const struct jb_element *e, size_t depth)
     return n;
 }
 
+/* As text and back it is what it was, or too large for a writer. */
+static void there_and_back(struct fuzz *f, const struct jb_element *e)
+{
+    struct jb_writer *w = jb_writer_new(f->client);
+    const struct jb_element *again = NULL;
+
+    jb_writer_element(w, e);
+    const char *text = jb_writer_text(w);
+    jb_assert(text || jb_writer_error(w) == JB_EFULL);
+    if (text) {
+        int rc = jb_element_parse(f->client, text, &again);
+        jb_assert(rc == 0 && walk(again, 0) == walk(e, 0));
+    }
+    jb_element_free(again);
+    jb_writer_free(w);
+    if (jb_element_first(e))
+        there_and_back(f, jb_element_first(e));
+}
+
 static void turn(struct fuzz *f)
 {
     const struct jb_event *ev;
@@ -64,8 +83,10 @@ static void turn(struct fuzz *f)
     jb_client_process(f->client);
     while ((ev = jb_client_next(f->client)) != NULL) {
         jb_assert(jb_event_kind(ev) != JB_EVENT_NONE);
-        if (jb_event_element(ev))
+        if (jb_event_element(ev)) {
             walk(jb_event_element(ev), 0);
+            there_and_back(f, jb_event_element(ev));
+        }
         if (jb_event_kind(ev) == JB_EVENT_OFFLINE)
             jb_assert(jb_event_reason(ev) != JB_REASON_NONE && jb_event_words(ev)[0]);
     }
@@ -177,7 +198,7 @@ static void call(struct fuzz *f, unsigned what)
     struct jb_client *c = f->client;
 
     if (what == 'm')
-        (void)(jb_client_send_message(c, "x@localhost", "hi", NULL) != 0);
+        (void)(jb_client_send_message(c, "x@localhost", "hi", NULL, NULL) != 0);
     else if (what == 'q')
         (void)(jb_client_request(c, "set", NULL, "<query xmlns='urn:xmpp:mam:2' queryid='q'/>",
                                  NULL) != 0);

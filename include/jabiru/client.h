@@ -74,6 +74,9 @@ enum jb_option {
 /* What jb_client_wants() is made of. */
 enum jb_want { JB_WANT_READ = 1, JB_WANT_WRITE = 2 };
 
+/* Room for an id that the library makes, with its NUL. */
+enum { JB_ID_BYTES = 32 };
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -214,6 +217,17 @@ JB_API int jb_client_run(struct jb_client *client,
 JB_API int jb_client_is_online(const struct jb_client *client);
 
 /**
+ * Whether nothing can happen any more: offline, no new attempt planned, and every event fetched.
+ *
+ * It is so before jb_client_connect(), and after an OFFLINE with jb_event_retry_ms() -1 until the
+ * next jb_client_connect().  A loop that waits for a client may end then.
+ *
+ * Threads:    the one that owns the client
+ * Returns:    1 or 0
+ */
+JB_API int jb_client_is_over(const struct jb_client *client);
+
+/**
  * The client's own address: full once a resource was bound, bare before.
  *
  * Ownership:  the client's; lives until the next jb_client_process() or jb_client_connect()
@@ -264,12 +278,16 @@ JB_API JB_NODISCARD int jb_client_send(struct jb_client *client, const char *xml
 /**
  * Sends a chat message with a body; see jb_client_send().
  *
+ * The library gives it an id, which goes into `id` (may be NULL): should the message come back as
+ * an error, the error has the same.
+ *
  * Ownership:  texts are copied
  * Threads:    the one that owns the client
  * Returns:    as jb_client_send()
  */
 JB_API JB_NODISCARD int jb_client_send_message(struct jb_client *client, const char *to,
-                                               const char *body, uint64_t *number);
+                                               const char *body, char id[JB_ID_BYTES],
+                                               uint64_t *number);
 
 /**
  * Sends a request and waits for its answer, which comes as ANSWER with this number.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at an XML element.  Elements are read-only and belong to the event they came with.
+/* Looking at an XML element.  Elements are read-only and belong to the event they came with, or to
+ * the one that jb_element_parse() gave.  The way back to text is jb_writer_element() (writer.h).
  *
  * Texts end with a NUL, are UTF-8, and have references such as &amp; replaced.  An element that is
  * NULL has no name, no children and no text, so lookups can be chained without a check each. */
@@ -8,11 +9,36 @@
 
 #include "jabiru/error.h"
 
+struct jb_client;
 struct jb_element;
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/**
+ * Reads a text that is one element, by the parser and the bounds that hold for stanzas that arrive:
+ * no DTD, comment or processing instruction; no longer, deeper or wider than they may be.
+ *
+ * Nothing is sent, and no connection is needed.  Memory comes from where the client's does.
+ *
+ * Ownership:  the text is copied; *out is the caller's (jb_element_free()), and may outlive the
+ *             client
+ * Threads:    the one that owns the client; the element may then be another's
+ * Returns:    0, or (then *out is NULL)
+ *   JB_EINVAL  not one well-formed element, or one with what XMPP does not allow
+ *   JB_EFULL   larger than a stanza may be
+ *   JB_ENOMEM  nothing was made
+ */
+JB_API JB_NODISCARD int jb_element_parse(struct jb_client *client, const char *xml,
+                                         const struct jb_element **out);
+
+/**
+ * Frees what jb_element_parse() gave, and all elements in it.  NULL is allowed.
+ *
+ * Threads:    the one that has it
+ */
+JB_API void jb_element_free(const struct jb_element *e);
 
 /**
  * The name of an element, without prefix.

@@ -17,7 +17,7 @@ enum jb_event_kind {
     JB_EVENT_OFFLINE,  /* the connection ended, or an attempt failed: reason, words, retry */
     JB_EVENT_STANZA,   /* a message, presence or request: element */
     JB_EVENT_ANSWER,   /* a request of ours: number, result, and the answer's element */
-    JB_EVENT_ACKED,    /* the server has taken over a message of ours: number */
+    JB_EVENT_ACKED,    /* a message of ours has arrived: number, and who says so */
     JB_EVENT_DROPPED,  /* a message of ours will not be sent, or may be lost: number */
     JB_EVENT_ROSTER,   /* the contact list, whole or a change: element <query/> */
     JB_EVENT_PRESENCE, /* somebody's presence: element <presence/> */
@@ -54,6 +54,13 @@ enum jb_result {
     JB_RESULT_OFFLINE, /* the session ended before an answer came */
 };
 
+/* Who says of a message that it has arrived. */
+enum jb_acked_by {
+    JB_ACKED_BY_NONE,
+    JB_ACKED_BY_SERVER, /* the server, by stream management: it has taken the message over */
+    JB_ACKED_BY_PING,   /* whoever holds the WebSocket's other end, perhaps a proxy */
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -82,6 +89,14 @@ JB_API const struct jb_element *jb_event_element(const struct jb_event *ev);
  * Returns:    the number; 0 when the event has none
  */
 JB_API uint64_t jb_event_number(const struct jb_event *ev);
+
+/**
+ * Who says of the message of an ACKED that it has arrived.
+ *
+ * Threads:    the one that owns the client
+ * Returns:    enum jb_acked_by; JB_ACKED_BY_NONE for other events
+ */
+JB_API enum jb_acked_by jb_event_acked_by(const struct jb_event *ev);
 
 /**
  * How the request of an ANSWER ended.

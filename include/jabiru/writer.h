@@ -15,7 +15,7 @@
 #ifndef JABIRU_WRITER_H
 #define JABIRU_WRITER_H
 
-#include "jabiru/error.h"
+#include "jabiru/element.h"
 
 struct jb_client;
 struct jb_writer;
@@ -72,6 +72,15 @@ JB_API void jb_writer_chars(struct jb_writer *w, const char *text);
  * Threads:    the one that owns the client
  */
 JB_API void jb_writer_raw(struct jb_writer *w, const char *xml);
+
+/**
+ * Adds an element and all in it as it came, mixed content and prefixes too, so that it means the
+ * same here: with it go the namespaces that were declared around it.
+ *
+ * Ownership:  the text is copied
+ * Threads:    the one that owns the client
+ */
+JB_API void jb_writer_element(struct jb_writer *w, const struct jb_element *e);
 
 /**
  * Closes the element opened last.

@@ -226,10 +226,9 @@ enum account_wake account_wait(struct account *a, int fd, uint64_t until_ms,
         int left = until(until_ms);
         if (left == 0)
             return ACCOUNT_TIME;
-        int due = jb_client_timeout_ms(a->client);
-        if (fd < 0 && due < 0 && jb_client_fd(a->client) < 0)
+        if (fd < 0 && jb_client_is_over(a->client))
             return ACCOUNT_OVER;
-        bool readable = sleep_on(a, fd, earlier(left, due));
+        bool readable = sleep_on(a, fd, earlier(left, jb_client_timeout_ms(a->client)));
         jb_client_process(a->client); /* short of memory: told by OFFLINE */
         if (readable)
             return ACCOUNT_INPUT;
@@ -245,8 +244,6 @@ int account_offline(const struct jb_event *ev)
     show_line(jb_event_words(ev), words, sizeof words);
     switch (jb_event_reason(ev)) {
     case JB_REASON_PASSWORD:
-        return cli_fail(CLI_REFUSED, "the server does not take this address and password (%s)",
-                        words);
     case JB_REASON_MECHANISM:
     case JB_REASON_SERVER:
     case JB_REASON_REPLACED:

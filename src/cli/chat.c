@@ -281,7 +281,7 @@ static void say(struct chat *c, const char *text)
         return;
     }
     const char *peer = c->talks[c->current].peer;
-    int rc = jb_client_send_message(c->account.client, peer, text, NULL);
+    int rc = jb_client_send_message(c->account.client, peer, text, NULL, NULL);
     if (rc != 0) {
         notice(c, "not sent: ", jb_strerror(rc), "");
         return;

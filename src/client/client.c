@@ -9,8 +9,6 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
-enum { ARENA_SPARE_BYTES = 1024 * 1024, ARENA_FACTOR = 16 };
-
 static const struct {
     uint32_t value, least, most;
 } settings[JB_SETTING_COUNT] = {
@@ -223,7 +221,7 @@ int jb_client_connect(struct jb_client *c, const char *jid, const char *password
     const size_t before_n = c->jid ? jb_jid_bare_str(c->self).n : 0;
     c->jid = NULL;
     free_account(c);
-    jb__arena_init(&arena, &c->memory, ARENA_SPARE_BYTES);
+    jb__arena_init(&arena, &c->memory, jb__arena_most(c));
     int rc = jid && jb__utf8_valid(jb_strz(jid)) ? take_account(c, &arena, jb_strz(jid), password)
                                                  : JB_EINVAL;
     jb__arena_deinit(&arena);
@@ -236,8 +234,7 @@ int jb_client_connect(struct jb_client *c, const char *jid, const char *password
     if (!is_same)
         forget_account(c);
     set_limits(c);
-    c->arena.limit =
-        ARENA_FACTOR * (size_t)c->stream_config.limits.stanza_bytes + ARENA_SPARE_BYTES;
+    c->arena.limit = jb__arena_most(c);
     c->attempts = 0;
     c->reason = JB_REASON_NONE;
     c->phase = JB__PHASE_WAITING;
@@ -395,6 +392,11 @@ int jb_client_process(struct jb_client *c)
 int jb_client_is_online(const struct jb_client *c)
 {
     return c->phase == JB__PHASE_ONLINE;
+}
+
+int jb_client_is_over(const struct jb_client *c)
+{
+    return c->phase == JB__PHASE_IDLE && jb_client_timeout_ms(c) < 0;
 }
 
 const char *jb_client_jid(const struct jb_client *c)

@@ -47,6 +47,7 @@ struct jb_event {
     enum jb_event_kind kind;
     enum jb_result result;
     enum jb_reason reason;
+    enum jb_acked_by acked_by;
     bool whole;
     int retry_ms;
     uint64_t number;
@@ -72,7 +73,8 @@ struct jb__outgoing {
     struct jb__outgoing *next;
     struct jb_stanza *stanza;
     uint64_t number;
-    uint8_t state; /* enum jb__outgoing_state */
+    uint8_t state;    /* enum jb__outgoing_state */
+    uint8_t acked_by; /* enum jb_acked_by */
 };
 
 enum jb__outgoing_state {
@@ -167,6 +169,14 @@ static inline uint32_t jb__setting(const struct jb_client *c, enum jb_setting s)
     return c->settings[s];
 }
 
+/* What looking at a stanza may take, whatever is in it. */
+static inline size_t jb__arena_most(const struct jb_client *c)
+{
+    enum { SPARE_BYTES = 1024 * 1024, FACTOR = 16 };
+
+    return FACTOR * (size_t)c->stream_config.limits.stanza_bytes + SPARE_BYTES;
+}
+
 /* -- client.c --------------------------------------------------------------------------------- */
 
 /* A copy with a NUL behind it; NULL when out of memory. */
@@ -245,8 +255,8 @@ bool jb__inbound_on_stanza(struct jb_client *c, struct jb_stream_event *ev);
 void jb__outbox_send_waiting(struct jb_client *c);
 /* What was sent on a stream that is no more, and was not acknowledged, waits again. */
 void jb__outbox_unsend(struct jb_client *c);
-/* Takes what `q` knows to be acknowledged. */
-void jb__outbox_take_acked(struct jb_client *c, struct jb_sendq *q);
+/* Takes what `q` knows to be acknowledged, as `by` said. */
+void jb__outbox_take_acked(struct jb_client *c, struct jb_sendq *q, enum jb_acked_by by);
 /* Asks for an acknowledgement if something wants one and it is time. */
 void jb__outbox_ask(struct jb_client *c);
 /* When it will be; UINT64_MAX: nothing wants one, or one is on its way. */
@@ -286,5 +296,7 @@ void jb__request_free(struct jb_client *c);
 /* The tree of a parsed element, in the arena; NULL: out of memory. */
 const struct jb_element *jb__element_new(const struct jb_doc *doc, uint16_t root,
                                          struct jb__arena *arena);
+/* Writes it as it stood, with the declarations around it that hold in it. */
+void jb__element_write(const struct jb_element *e, struct jb_xml *x);
 
 #endif

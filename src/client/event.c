@@ -16,6 +16,11 @@ uint64_t jb_event_number(const struct jb_event *ev)
     return ev->number;
 }
 
+enum jb_acked_by jb_event_acked_by(const struct jb_event *ev)
+{
+    return ev->acked_by;
+}
+
 enum jb_result jb_event_result(const struct jb_event *ev)
 {
     return ev->result;

@@ -273,6 +273,26 @@ void jb__login_on_challenge(struct jb_client *c, struct jb_str text)
     take_step(c, jb__sasl_client_challenge(&c->login->sasl, text), false);
 }
 
+/* What the conditions of RFC 6120 section 6.5 mean to a person. */
+static const char *refusal_words(struct jb_str condition)
+{
+    static const struct {
+        const char *condition, *words;
+    } rows[] = {
+        { "not-authorized", "wrong password, or no such account" },
+        { "account-disabled", "the account is disabled" },
+        { "credentials-expired", "the password has expired" },
+        { "invalid-authzid", "the account may not be used with this password" },
+        { "encryption-required", "the server takes passwords over an encrypted connection only" },
+        { "temporary-auth-failure", "the server cannot check passwords for the moment" },
+    };
+
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
+        if (jb_str_eqz(condition, rows[k].condition))
+            return rows[k].words;
+    return "the server does not take this address and password";
+}
+
 /* Another mechanism is only tried when this one was the trouble, not the password: a wrong one
  * would count several times, and whoever sits in between would choose the weakest. */
 void jb__login_on_refusal(struct jb_client *c, struct jb_str condition, struct jb_str said)
@@ -284,9 +304,11 @@ void jb__login_on_refusal(struct jb_client *c, struct jb_str condition, struct j
         jb__login_begin_exchange(c);
         return;
     }
-    int n = snprintf(words, sizeof words, "%.*s%s%.*s", (int)(condition.n < 64 ? condition.n : 64),
-                     condition.p ? condition.p : "", said.n ? ": " : "",
-                     (int)(said.n < 128 ? said.n : 128), said.p ? said.p : "");
+    if (condition.n == 0)
+        condition = JB_STR("no reason given");
+    int n = snprintf(words, sizeof words, "%s (%.*s%s%.*s)", refusal_words(condition),
+                     (int)(condition.n < 48 ? condition.n : 48), condition.p, said.n ? ": " : "",
+                     (int)(said.n < 96 ? said.n : 96), said.p ? said.p : "");
     bool is_passing = jb_str_eqz(condition, "temporary-auth-failure");
     jb__link_fail(c, is_passing ? JB_REASON_ERROR : JB_REASON_PASSWORD, jb_str(words, (size_t)n));
 }
@@ -412,7 +434,7 @@ int jb__login_take_handled(struct jb_client *c, uint32_t h)
     int rc = jb_sm_acknowledge(&c->saved, h);
 
     if (rc == 0)
-        jb__outbox_take_acked(c, &c->saved.out);
+        jb__outbox_take_acked(c, &c->saved.out, JB_ACKED_BY_SERVER);
     return rc;
 }
 

@@ -157,7 +157,7 @@ void jb__outbox_drop(struct jb_client *c)
             o->state = JB__OUT_DROPPED;
 }
 
-void jb__outbox_take_acked(struct jb_client *c, struct jb_sendq *q)
+void jb__outbox_take_acked(struct jb_client *c, struct jb_sendq *q, enum jb_acked_by by)
 {
     struct jb__outgoing *o = c->outbox;
     int64_t tag;
@@ -165,8 +165,10 @@ void jb__outbox_take_acked(struct jb_client *c, struct jb_sendq *q)
     while (jb_sendq_take_acked(q, &tag)) {
         while (tag && o && o->number != (uint64_t)tag)
             o = o->next; /* both are in the order in which they were sent */
-        if (tag && o)
+        if (tag && o) {
             o->state = JB__OUT_ACKED;
+            o->acked_by = (uint8_t)by;
+        }
     }
 }
 
@@ -228,13 +230,17 @@ int jb_client_send(struct jb_client *c, const char *xml, uint64_t *number)
     return rc;
 }
 
-int jb_client_send_message(struct jb_client *c, const char *to, const char *body, uint64_t *number)
+int jb_client_send_message(struct jb_client *c, const char *to, const char *body,
+                           char id[JB_ID_BYTES], uint64_t *number)
 {
-    char id[JB__RANDOM_ID_BYTES + 1];
+    char own[JB_ID_BYTES];
     struct jb_writer *w = jb_writer_new(c);
 
+    _Static_assert(sizeof own > JB__RANDOM_ID_BYTES, "room for the NUL");
     if (!w)
         return JB_ENOMEM;
+    if (!id)
+        id = own;
     jb__random_id(id);
     jb_writer_open(w, "message", NULL);
     jb_writer_attr(w, "to", to);
@@ -259,6 +265,7 @@ bool jb__outbox_tell(struct jb_client *c)
     c->event = (struct jb_event){
         .kind = o->state == JB__OUT_ACKED ? JB_EVENT_ACKED : JB_EVENT_DROPPED,
         .number = o->number,
+        .acked_by = o->acked_by,
     };
     unlink_first(c);
     return true;

@@ -31,7 +31,7 @@ int jb_client_run(struct jb_client *client,
             if (rc != 0)
                 return rc;
         }
-        if (client->phase == JB__PHASE_IDLE && jb_client_timeout_ms(client) < 0)
+        if (jb_client_is_over(client))
             return 0;
         rc = wait(client);
         if (rc != 0)

@@ -98,7 +98,8 @@ static void on_close(struct jb_client *c, const struct jb_stream_event *ev)
 
 static void on_acknowledged(struct jb_client *c)
 {
-    jb__outbox_take_acked(c, &c->stream.out);
+    jb__outbox_take_acked(c, &c->stream.out,
+                          c->stream.sm.on ? JB_ACKED_BY_SERVER : JB_ACKED_BY_PING);
     jb__outbox_ask(c); /* for what was sent since */
 }
 

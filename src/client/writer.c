@@ -105,6 +105,16 @@ void jb_writer_raw(struct jb_writer *w, const char *xml)
         jb_xml_raw(&w->x, jb_strz(xml));
 }
 
+void jb_writer_element(struct jb_writer *w, const struct jb_element *e)
+{
+    if (!is_ready(w))
+        return;
+    if (e)
+        jb__element_write(e, &w->x);
+    else
+        refuse(w, JB_EINVAL);
+}
+
 void jb_writer_close(struct jb_writer *w)
 {
     if (!is_ready(w))

@@ -3,7 +3,7 @@
  * the public headers only, in a loop of its own.
  *
  *     set NAME NUMBER | text NAME TEXT | connect JID PASSWORD | send XML | message TO TEXT
- *     request get|set TO|- XML | disconnect | token | cut (as a broken line would) | quit */
+ *     request get|set TO|- XML | disconnect | token | over | cut (as a broken line would) | quit */
 #include <jabiru/jabiru.h>
 
 #include <poll.h>
@@ -66,6 +66,8 @@ static void print_event(struct jb_client *client, const struct jb_event *ev)
                jb_event_words(ev));
     if (jb_event_number(ev))
         printf(" %llu", (unsigned long long)jb_event_number(ev));
+    if (jb_event_kind(ev) == JB_EVENT_ACKED)
+        printf(" by %s", jb_event_acked_by(ev) == JB_ACKED_BY_SERVER ? "server" : "ping");
     if (jb_event_kind(ev) == JB_EVENT_ANSWER)
         printf(" %s", results[jb_event_result(ev)]);
     if (jb_event_kind(ev) == JB_EVENT_ROSTER)
@@ -99,6 +101,7 @@ static void report(const char *what, int rc, uint64_t number)
 static int run_command(struct jb_client *client, char *line)
 {
     char *rest = line, *name = word(&rest);
+    char id[JB_ID_BYTES];
     uint64_t number = 0;
     int rc = 0;
 
@@ -115,7 +118,9 @@ static int run_command(struct jb_client *client, char *line)
         rc = jb_client_send(client, rest, &number);
     } else if (strcmp(name, "message") == 0) {
         char *to = word(&rest);
-        rc = jb_client_send_message(client, to, rest, &number);
+        rc = jb_client_send_message(client, to, rest, id, &number);
+        if (rc == 0)
+            printf("id %s\n", id);
     } else if (strcmp(name, "request") == 0) {
         char *type = word(&rest), *to = word(&rest);
         rc = jb_client_request(client, type, strcmp(to, "-") == 0 ? NULL : to, rest, &number);
@@ -123,6 +128,9 @@ static int run_command(struct jb_client *client, char *line)
         jb_client_disconnect(client);
     } else if (strcmp(name, "token") == 0) {
         printf("token %s\n", jb_client_token(client));
+        return 0;
+    } else if (strcmp(name, "over") == 0) {
+        printf("over %s\n", jb_client_is_over(client) ? "yes" : "no");
         return 0;
     } else if (strcmp(name, "cut") == 0) {
         rc = shutdown(jb_client_fd(client), SHUT_RDWR);

@@ -20,7 +20,12 @@ int main()
     jb_writer_leaf(w, "message", nullptr, "a & b");
     const char *text = jb_writer_text(w);
     int bad = text == nullptr || std::strcmp(text, "<message>a &amp; b</message>") != 0;
+    const jb_element *element = nullptr;
+    bad |= jb_element_parse(client.get(), text, &element) != JB_OK;
+    bad |= std::strcmp(jb_element_text(element), "a & b") != 0;
+    jb_element_free(element);
     jb_writer_free(w);
+    bad |= !jb_client_is_over(client.get());
     bad |= jb_client_send(client.get(), "<message/>", nullptr) != JB_ESTATE;
     return bad | (jb_event_kind(jb_client_next(client.get())) != JB_EVENT_NONE);
 }

@@ -441,6 +441,24 @@ class Hostile(unittest.TestCase):
                 c.do("connect romeo@localhost secret", "ok")
                 c.expect("offline endpoint -1")
 
+    def test_refused_logins_are_told(self):
+        for inner, said in (("<not-authorized/>", r"password -1 wrong password, or no such account \(not-authorized\)$"),
+                            ("<account-disabled/><text>ask <![CDATA[<me>]]></text>",
+                             r"password -1 the account is disabled \(account-disabled: ask <me>\)$"),
+                            ("<credentials-expired/>", r"password -1 the password has expired \(credentials-expired\)$"),
+                            ("<other/>", r"password -1 the server does not take this address and password \(other\)$"),
+                            ("", r"password -1 the server does not .* \(no reason given\)$"),
+                            ("<temporary-auth-failure/>", r"error \d+ the server cannot check passwords for the moment ")):
+            def script(conn):
+                conn.open()
+                conn.offer("SCRAM-SHA-256")
+                conn.recv_auth()
+                conn.sasl("failure", inner=inner)
+                conn.until_closed()
+            with Peer(script) as peer, Client(URL=peer.url, BACKOFF_LEAST_MS=60000) as c:
+                c.do("connect romeo@localhost secret", "ok")
+                c.expect("offline " + said)
+
     def test_stream_errors_are_told(self):
         def error(condition):
             return (f"<e:error xmlns:e='{STREAMS}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"

@@ -31,7 +31,39 @@ class JabirudTest(unittest.TestCase):
             self.assertRegex(juliet.expect("online (.*)").group(1), r"^juliet@localhost/balcony ")
             number = romeo.do("message juliet@localhost But soft, <what> & light", r"\d+")
             juliet.expect(r"stanza <\{jabber:client\}message type='chat' from='romeo@localhost/.*But soft, <what> & light")
-            romeo.expect(f"acked {number}")
+            romeo.expect(f"acked {number} by server$")
+
+    def test_without_stream_management_a_ping_tells(self):
+        with self.client(RESUME=0) as romeo:
+            romeo.do("connect romeo@localhost secret", "ok")
+            romeo.expect("online")
+            number = romeo.do("message juliet@localhost hello", r"\d+")
+            romeo.expect(f"acked {number} by ping$")
+
+    def test_an_error_has_the_id_of_its_message(self):
+        with self.client() as romeo:
+            romeo.do("connect romeo@localhost secret", "ok")
+            romeo.expect("online")
+            romeo.command("message nobody@elsewhere.example hello")
+            given = romeo.expect("^id (.+)$").group(1)
+            romeo.expect(rf"stanza <\{{jabber:client\}}message type='error' from='nobody@elsewhere.example'.* id='{given}'")
+
+    def test_it_is_over_when_nothing_can_happen(self):
+        with self.client() as romeo:
+            romeo.do("over", "yes")
+            romeo.do("connect romeo@localhost secret", "ok")
+            romeo.do("over", "no")
+            romeo.expect("online")
+            romeo.do("over", "no")
+            romeo.do("disconnect", "ok")
+            romeo.expect("offline requested")
+            romeo.do("over", "yes")
+        with self.client(BACKOFF_LEAST_MS=600000, BACKOFF_MOST_MS=600000) as romeo:
+            romeo.do("connect romeo@localhost secret", "ok")
+            romeo.expect("online")
+            romeo.do("cut", "ok")
+            romeo.expect("offline lost")
+            romeo.do("over", "no")
 
     def test_a_stanza_keeps_its_shape(self):
         with self.client() as romeo:
@@ -83,7 +115,7 @@ class JabirudTest(unittest.TestCase):
     def test_a_wrong_password_is_final(self):
         with self.client() as romeo:
             romeo.do("connect romeo@localhost wrong", "ok")
-            romeo.expect("offline password -1 not-authorized")
+            romeo.expect(r"offline password -1 wrong password, or no such account \(not-authorized\)$")
             romeo.do("connect romeo@localhost secret", "ok")
             romeo.expect("online")
 

@@ -163,7 +163,7 @@ class Story:
                 if k % 8 == 6:
                     line.mend()
                     romeo.expect("resumed")
-            romeo.expect(rf"acked {last}$")
+            romeo.expect(rf"acked {last} by server$")
             juliet.at = 0  # all that was said, from the start
             for k in range(40):
                 juliet.expect(rf"stanza .*>out {k}\.<")
@@ -201,7 +201,7 @@ class OnProsodyWithSasl2(unittest.TestCase):
     def test_logged_in_without_a_restart(self):
         with Prosody(("sasl2",)) as server, Client(URL=server.url) as c:
             c.do("connect romeo@localhost wrong", "ok")
-            c.expect("offline password -1 not-authorized")
+            c.expect(r"offline password -1 wrong password, or no such account \(not-authorized")
             c.do("connect romeo@localhost secret", "ok")
             c.expect("online romeo@localhost/")
 

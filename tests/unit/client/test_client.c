@@ -28,6 +28,7 @@ struct day {
     struct jb_client *client;
     struct failing_alloc *f;
     const char *text; /* to be said */
+    char id[JB_ID_BYTES];
     bool online, resumed, gone, answered, acked, echoed, cut, acked_late;
     enum jb_reason reason;
     uint64_t asked, sent, sent_late;
@@ -71,13 +72,15 @@ static void on_event(struct day *d, const struct jb_event *ev)
         d->asked = d->answered ? d->asked : 0; /* ask again */
         break;
     case JB_EVENT_ACKED:
+        assert_int_equal(jb_event_acked_by(ev),
+                         d->server->without_sm ? JB_ACKED_BY_PING : JB_ACKED_BY_SERVER);
         d->acked = d->acked || jb_event_number(ev) == d->sent;
         d->acked_late = d->acked_late || jb_event_number(ev) == d->sent_late;
         break;
     case JB_EVENT_STANZA:
         assert_string_equal(jb_element_text(jb_element_child(jb_event_element(ev), "body", NULL)),
                             "a & b");
-        d->echoed = true;
+        d->echoed = d->echoed || strcmp(jb_element_attr(jb_event_element(ev), "id"), d->id) == 0;
         break;
     default:
         break;
@@ -93,11 +96,11 @@ static void act(struct day *d)
         rc = jb_client_request(d->client, "get", "localhost", "<ping xmlns='urn:xmpp:ping'/>",
                                &d->asked);
     else if (d->answered && !d->sent)
-        rc = jb_client_send_message(d->client, "echo@localhost", d->text, &d->sent);
+        rc = jb_client_send_message(d->client, "echo@localhost", d->text, d->id, &d->sent);
     else if (d->acked && d->echoed && !d->cut)
         d->cut = shutdown(jb_client_fd(d->client), SHUT_RDWR) == 0;
     else if (d->gone && !d->sent_late)
-        rc = jb_client_send_message(d->client, "echo@localhost", "late", &d->sent_late);
+        rc = jb_client_send_message(d->client, "echo@localhost", "late", NULL, &d->sent_late);
     assert_true(rc == 0 || rc == JB_ESTATE || (rc == JB_ENOMEM && d->f->failed));
 }
 
@@ -290,6 +293,26 @@ static void addresses_are_looked_at(void **state)
     jb_client_free(c);
 }
 
+static void a_client_says_when_it_is_over(void **state)
+{
+    struct jb_client *c;
+    const struct jb_event *ev;
+
+    (void)state;
+    assert_int_equal(jb_client_new(&c, NULL), 0);
+    assert_true(jb_client_is_over(c));
+    assert_int_equal(jb_client_set_text(c, JB_OPTION_URL, "ws://127.0.0.1:1/"), 0);
+    assert_int_equal(jb_client_connect(c, "romeo@localhost", "x"), 0);
+    assert_false(jb_client_is_over(c));
+    jb_client_disconnect(c);
+    assert_false(jb_client_is_over(c)); /* there is something to be told */
+    ev = jb_client_next(c);
+    assert_int_equal(jb_event_kind(ev), JB_EVENT_OFFLINE);
+    assert_int_equal(jb_event_acked_by(ev), JB_ACKED_BY_NONE);
+    assert_true(jb_client_is_over(c));
+    jb_client_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +322,7 @@ int main(void)
         cmocka_unit_test(an_idle_client_is_small),
         cmocka_unit_test(settings_have_ranges),
         cmocka_unit_test(addresses_are_looked_at),
+        cmocka_unit_test(a_client_says_when_it_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,194 @@ static void writing_without_memory(void **state)
     assert_true(failing_alloc_loop(a_writer_without_memory, NULL) > 2);
 }
 
+/* ---- from text to an element, and back ---- */
+
+static void assert_same(const struct jb_element *a, const struct jb_element *b)
+{
+    const char *name, *value;
+
+    assert_string_equal(jb_element_name(a), jb_element_name(b));
+    assert_string_equal(jb_element_ns(a), jb_element_ns(b));
+    assert_string_equal(jb_element_text(a), jb_element_text(b));
+    for (unsigned k = 0; (name = jb_element_attr_at(a, k, &value)) != NULL; k++)
+        assert_string_equal(jb_element_attr(b, name), value);
+    for (unsigned k = 0; (name = jb_element_attr_at(b, k, NULL)) != NULL; k++)
+        assert_non_null(jb_element_attr(a, name));
+    a = jb_element_first(a);
+    b = jb_element_first(b);
+    for (; a && b; a = jb_element_next(a), b = jb_element_next(b))
+        assert_same(a, b);
+    assert_ptr_equal(a, b);
+}
+
+/* What an element is as text; the writer is the caller's. */
+static const char *to_text(struct jb_writer *w, const struct jb_element *e)
+{
+    jb_writer_element(w, e);
+    assert_int_equal(jb_writer_error(w), 0);
+    return jb_writer_text(w);
+}
+
+/* Each element in it, taken alone, is read back as what it was. */
+static void assert_survives(const struct jb_element *e)
+{
+    struct jb_writer *w = jb_writer_new(client);
+    const struct jb_element *again;
+
+    assert_int_equal(jb_element_parse(client, to_text(w, e), &again), 0);
+    assert_same(e, again);
+    jb_element_free(again);
+    jb_writer_free(w);
+    for (const struct jb_element *k = jb_element_first(e); k; k = jb_element_next(k))
+        assert_survives(k);
+}
+
+static void text_and_elements(void **state)
+{
+    static const char *const texts[] = {
+        "<a/>",
+        "<a xmlns='urn:a'>x<b/>y<c xmlns=''><d/></c>z</a>",
+        "<p:a xmlns:p='urn:p' xmlns:q = \"urn:q\" q:x='&lt;&apos;'>\n<p:b q:y='1'><c/></p:b></p:a>",
+        ("<a xmlns='1' xmlns:p='2'><b xmlns='3' xmlns:p='4'><p:c p:x=''/><d "
+         "xmlns='5'/></b><p:e/></a>"),
+        "<a xmlns='urn:a' xml:lang='de'><![CDATA[<&]]>&#x1F600;<b><![CDATA[]]></b></a>",
+        "<?xml version='1.0'?> <a>\xc3\xa4</a>",
+    };
+    const struct jb_element *e;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
+        assert_int_equal(jb_element_parse(client, texts[k], &e), 0);
+        assert_survives(e);
+        jb_element_free(e);
+    }
+    jb_element_free(NULL);
+}
+
+/* What it was written in takes nothing from it, and adds nothing. */
+static void an_element_within_another(void **state)
+{
+    static const char *const texts[] = { "<a><b/></a>", "<a xmlns='urn:a'>x<b xmlns=''/></a>",
+                                         "<p:a xmlns:p='urn:p'><b/></p:a>" };
+    const struct jb_element *e, *around;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
+        struct jb_writer *w = jb_writer_new(client);
+        assert_int_equal(jb_element_parse(client, texts[k], &e), 0);
+        jb_writer_open(w, "message", "jabber:client");
+        jb_writer_element(w, e);
+        jb_writer_close(w);
+        assert_int_equal(jb_element_parse(client, jb_writer_text(w), &around), 0);
+        assert_true(jb_element_is(around, "message", "jabber:client"));
+        assert_same(jb_element_first(around), e);
+        jb_element_free(around);
+        jb_element_free(e);
+        jb_writer_free(w);
+    }
+    struct jb_writer *w = jb_writer_new(client);
+    jb_writer_element(w, NULL);
+    assert_int_equal(jb_writer_error(w), JB_EINVAL);
+    jb_writer_free(w);
+}
+
+static void texts_that_are_no_element(void **state)
+{
+    static const char *const bad[] = { "",
+                                       " ",
+                                       "x",
+                                       "<a>",
+                                       "<a/><b/>",
+                                       "<a/>x",
+                                       "<a>&e;</a>",
+                                       "<!DOCTYPE a><a/>",
+                                       "<a><!-- --></a>",
+                                       "<a><?x y?></a>",
+                                       "<a b='1' b='2'/>",
+                                       "<p:a/>",
+                                       "<a>\xff</a>",
+                                       "<a>\x01</a>" };
+    const struct jb_element *e;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+        assert_int_equal(jb_element_parse(client, bad[k], &e), JB_EINVAL);
+        assert_null(e);
+    }
+    assert_int_equal(jb_element_parse(client, NULL, &e), JB_EINVAL);
+}
+
+static void texts_that_are_too_large(void **state)
+{
+    enum { ROOM = 1 << 20 };
+    char *text = malloc(ROOM);
+    const struct jb_element *e;
+
+    (void)state;
+    /* Longer than a stanza may be. */
+    assert_int_equal(jb_client_set(client, JB_SETTING_STANZA_BYTES, 10000), 0);
+    const size_t most = client->stream_config.limits.stanza_bytes;
+    for (size_t n = most; n <= most + 1; n++) {
+        memset(text, 'x', n);
+        memcpy(text, "<a>", 3);
+        memcpy(text + n - 4, "</a>", 5);
+        assert_int_equal(jb_element_parse(client, text, &e), n == most ? 0 : JB_EFULL);
+        jb_element_free(e);
+    }
+    /* Deeper. */
+    const size_t depth = client->stream_config.limits.xml_depth;
+    for (size_t n = depth; n <= depth + 1; n++) {
+        text[0] = '\0';
+        for (size_t k = 0; k < n; k++)
+            memcpy(text + 3 * k, "<a>", 4);
+        for (size_t k = 0; k < n; k++)
+            memcpy(text + 3 * n + 4 * k, "</a>", 5);
+        assert_int_equal(jb_element_parse(client, text, &e), n == depth ? 0 : JB_EFULL);
+        jb_element_free(e);
+    }
+    free(text);
+}
+
+static void an_element_outlives_the_client(void **state)
+{
+    struct jb_client *other;
+    const struct jb_element *e;
+
+    (void)state;
+    assert_int_equal(jb_client_new(&other, NULL), 0);
+    assert_int_equal(jb_element_parse(other, "<a b='c'>d</a>", &e), 0);
+    jb_client_free(other);
+    assert_string_equal(jb_element_attr(e, "b"), "c");
+    jb_element_free(e);
+}
+
+static void elements_without_memory(struct failing_alloc *f, void *ctx)
+{
+    struct jb_client *c;
+    const struct jb_element *e;
+
+    (void)ctx;
+    if (jb_client_new(&c, &f->alloc) != 0)
+        return;
+    int rc = jb_element_parse(c, "<a xmlns='urn:a' b='&lt;'>x<b>y</b>z</a>", &e);
+    assert_int_equal(rc, f->failed ? JB_ENOMEM : 0);
+    assert_true((e != NULL) == (rc == 0));
+    if (rc == 0) {
+        struct jb_writer *w = jb_writer_new(c);
+        jb_writer_element(w, jb_element_first(e));
+        assert_true((jb_writer_text(w) != NULL) == !f->failed);
+        jb_writer_free(w);
+    }
+    jb_element_free(e);
+    jb_client_free(c);
+}
+
+static void parsing_out_of_memory(void **state)
+{
+    (void)state;
+    assert_true(failing_alloc_loop(elements_without_memory, NULL) > 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +389,12 @@ int main(void)
         cmocka_unit_test(writing),
         cmocka_unit_test(mistakes_are_remembered),
         cmocka_unit_test(writing_without_memory),
+        cmocka_unit_test(text_and_elements),
+        cmocka_unit_test(an_element_within_another),
+        cmocka_unit_test(texts_that_are_no_element),
+        cmocka_unit_test(texts_that_are_too_large),
+        cmocka_unit_test(an_element_outlives_the_client),
+        cmocka_unit_test(parsing_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, make_client, free_client);
