@@ -8,10 +8,11 @@ import settings
 from cases_xml import is_message
 from registry import case
 from stats import distinguishable, sample
-from xmpp import (CLIENT, STANZA_ERRORS, STREAMS, Closed, Timeout, check, condition, message,
+from xmpp import (CLIENT, FRAMING, STANZA_ERRORS, STREAMS, Closed, Timeout, check, condition, message,
                   next_id, ping_iq)
 
 SM = "urn:xmpp:sm:3"
+AHEAD = 8  # stanzas of a session that may be on their way to the disk
 
 
 def tag(name):
@@ -114,6 +115,42 @@ def case_60_counts(rig):
             check(e.clean, "a lower counter: dropped without a close")
     for h in ("1000", *BAD_COUNTS):
         bad_resumption(rig, h)
+    with rig.variant({"custody_stanzas": AHEAD, "conflict_policy": "replace"}) as few:
+        ends_behind(few, "<a xmlns='%s' h='1000'/>" % SM, "undefined-condition")
+        ends_behind(few, "<message", "not-well-formed")
+        ends_behind(few, "<close xmlns='%s'/>" % FRAMING)
+        replaced_meanwhile(few)
+
+
+def ends_behind(rig, words, *conditions):
+    """Who is too far ahead of the disk is not read. What he says meanwhile ends his session as soon as it is."""
+    with rig.client("alice") as alice, rig.client("bob") as bob:
+        bob.presence()
+        enable(alice)
+        before = rig.limit_count("custody_stanzas")
+        with rig.slow_disk():
+            for n in range(2 * AHEAD):
+                alice.send(message(bob.jid, "number %d" % n))
+            alice.send(words)
+            rig.wait_counted("custody_stanzas", before)
+        for n in range(2 * AHEAD):
+            got = body(bob.wait_for(is_message))
+            check(got == "number %d" % n, "got %s, not number %d", got, n)
+        end = alice.ending()
+        check(end.framing_close and end.errors == list(conditions), "behind a slow disk %s: %s", words, end)
+
+
+def replaced_meanwhile(rig):
+    """The same, but the session ends before: what waited to be read finds none."""
+    with rig.client("alice") as alice, rig.client("bob") as bob, authenticated(rig, "alice") as other:
+        before = rig.limit_count("custody_stanzas")
+        with rig.slow_disk():
+            for n in range(2 * AHEAD):
+                alice.send(message(bob.jid, "number %d" % n))
+            rig.wait_counted("custody_stanzas", before)
+            other.bind(alice.jid.partition("/")[2])
+            alice.expect_stream_error("conflict")
+        other.silent_until_ping()
 
 
 def bad_resumption(rig, h):

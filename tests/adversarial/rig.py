@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -205,6 +206,16 @@ class Rig:
     def limit_count(self, limit):
         """How often the server says that this limit has bitten."""
         return self.metric(settings.LIMIT_METRIC % limit)
+
+    @contextlib.contextmanager
+    def slow_disk(self):
+        """Within it the store writes nothing: somebody else has the database. Afterwards it goes on."""
+        with contextlib.closing(sqlite3.connect(self.server.data / "jabiru.db", isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                db.execute("ROLLBACK")
 
     def wait_counted(self, limit, before):
         """The figures are gathered from all threads: at most a second late."""

@@ -42,6 +42,7 @@ LIMITS = {
     "stanza_rate": 50,
     "resources": 10,
     "sm_queue_stanzas": 1000,
+    "custody_stanzas": 64,
 }
 
 # Rates are raised for all cases but those that test them: the driver is one machine and faster
@@ -76,7 +77,7 @@ OPTIONS = {
 }
 
 # Options outside all sections. The rig gives each server a port for its metrics.
-ROOT_OPTIONS = ("metrics_listen", "reactors")
+ROOT_OPTIONS = ("metrics_listen", "reactors", "conflict_policy")
 METRICS_PATH = "/metrics"
 # A limit that bites is counted: jabiru_limit_total{limit="xml_depth"} 3
 LIMIT_METRIC = r'jabiru_limit_total\{limit="%s"\} ([0-9.e+]+)'

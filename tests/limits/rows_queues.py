@@ -36,17 +36,6 @@ def is_limited(rig, limit, before, arrives):
     check(False, "it does not arrive, and %s is not counted", limit)
 
 
-@contextlib.contextmanager
-def slow_disk(rig):
-    """Within it the store writes nothing: somebody else has the database. Afterwards it goes on."""
-    with contextlib.closing(sqlite3.connect(rig.server.data / "jabiru.db", isolation_level=None)) as db:
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            db.execute("ROLLBACK")
-
-
 # --- for a client that does not read ---
 
 def crowd(rig, idle, sender, n):
@@ -207,7 +196,7 @@ def custody_stanzas(rig, n):
     """The n-th message is not stored yet: what comes behind it is read, or waits for the disk."""
     before, id, texts = rig.limit_count("custody_stanzas"), next_id("behind"), [next_id("sent") for _ in range(n)]
     with rig.client(fresh(rig, "bob")) as bob, rig.client("alice") as alice:
-        with slow_disk(rig):
+        with rig.slow_disk():
             for text in texts:
                 alice.send(message(bob.jid, text))
             alice.send(ping_iq(id, rig.domain))
@@ -265,14 +254,14 @@ def custodies(rig, n):
     with contextlib.ExitStack() as stack:
         bob = stack.enter_context(rig.client(fresh(rig, "bob")))
         crowd = [stack.enter_context(visitor(rig)) for _ in range(VISITORS)]
-        with slow_disk(rig):
+        with rig.slow_disk():
             custodies_of(rig, bob, 100)
             far = [one for one in crowd if is_refused(one, bob)]
             rig.canary.judge(1.0)
         check(far, "a full table refuses nobody's message")
         with rig.canary.lock:  # its messages may be of the same thread
             fresh(rig, "last")  # when it is there all before it is stored
-            with slow_disk(rig):
+            with rig.slow_disk():
                 custodies_of(rig, bob, n - 1)
                 return "over" if is_refused(far[0], bob) else "fine"
 
@@ -282,7 +271,7 @@ def user_queue(rig, n):
     """Messages for somebody whom the store has not told of yet: who is too late has his back."""
     late = fresh(rig, "late")
     with rig.client("alice") as alice:
-        with slow_disk(rig):
+        with rig.slow_disk():
             alice.send(message(alice.jid, "for the store to wait with"))
             for _ in range(n):
                 alice.send(message(rig.bare(late), "late"))
