@@ -73,12 +73,15 @@ static struct jb_str header(struct jb_str head, struct jb_str name)
 /* A page of a foreign site whose name was made to point to us sends that name. */
 static bool is_own_name(struct jb_str host)
 {
-    struct jb_str name = host, port;
+    struct jb_str name, port;
+    struct jb__addr address;
 
-    if (jb_str_starts(host, JB_STR("[::1]")))
-        return true;
     jb_str_cut(host, ':', &name, &port);
-    return jb_str_eq_ascii_nocase(name, JB_STR("localhost")) || jb_str_starts(name, JB_STR("127."));
+    if (jb_str_eq_ascii_nocase(name, JB_STR("localhost")))
+        return true;
+    /* Anybody can have a name that begins like an address. */
+    return (jb__addr_parse(&address, host) == 0 || jb__addr_parse_port(&address, host) == 0) &&
+           jb__addr_is_loopback(&address);
 }
 
 void control_http_input(struct control_client *client)

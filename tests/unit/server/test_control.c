@@ -506,7 +506,11 @@ static void test_http_tcp(void **state)
         { "GET /metrics HTTP/1.1\r\nHost: localhost:1\r\n\r\n", "200" },
         { "GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", "200" },
         { "GET /metrics HTTP/1.1\r\nHost: [::1]:8\r\n\r\n", "200" },
+        { "GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n", "200" },
         { "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n", "403" },
+        { "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\n\r\n", "403" },
+        { "GET /metrics HTTP/1.1\r\nHost: 127.evil.example:80\r\n\r\n", "403" },
+        { "GET /metrics HTTP/1.1\r\nHost: [::1]evil.example\r\n\r\n", "403" },
         { "GET /metrics HTTP/1.1\r\n\r\n", "403" },
         { "POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", "405" },
         { "{\"id\":1,\"command\":\"echo\"}\r\n\r\n", "400" }, /* no commands over TCP */
