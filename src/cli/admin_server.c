@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef bool print_result(void *ctx, const json_t *result);
@@ -20,7 +21,7 @@ static bool print_json(void *ctx, const json_t *result)
 
 /* Runs a command; each progress goes to `each`, the final result to `last` (either may be NULL). */
 static int ask(const struct cli_args *args, const char *command, print_result *each,
-               print_result *last)
+               print_result *last, void *ctx)
 {
     struct server_link link;
     json_t *result;
@@ -34,9 +35,9 @@ static int ask(const struct cli_args *args, const char *command, print_result *e
         each = each ? print_json : NULL;
         last = last ? print_json : NULL;
     }
-    rc = server_link_call(&link, command, NULL, each, NULL, &result);
+    rc = server_link_call(&link, command, NULL, each, ctx, &result);
     if (rc == 0 && last && result)
-        last(NULL, result);
+        last(ctx, result);
     json_decref(result);
     server_link_close(&link);
     return rc == 0 ? CLI_OK : cli_fail(cli_status(rc), "%s", link.message);
@@ -86,11 +87,18 @@ static bool print_pairs(void *ctx, const json_t *result)
     return fflush(stdout) == 0;
 }
 
+struct drain {
+    json_int_t left, told;
+};
+
 static bool print_drain(void *ctx, const json_t *result)
 {
-    (void)ctx;
-    printf("%" JSON_INTEGER_FORMAT " sessions left\n",
-           json_integer_value(json_object_get(result, "sessions")));
+    struct drain *d = ctx;
+
+    d->left = json_integer_value(json_object_get(result, "sessions"));
+    if (d->left != d->told)
+        printf("%" JSON_INTEGER_FORMAT " sessions left\n", d->left);
+    d->told = d->left;
     return fflush(stdout) == 0;
 }
 
@@ -128,27 +136,35 @@ static bool print_changes(void *ctx, const json_t *result)
 
 static int run_sessions(const struct cli_args *args)
 {
-    return ask(args, "sessions", print_sessions, print_sessions);
+    return ask(args, "sessions", print_sessions, print_sessions, NULL);
 }
 
 static int run_stats(const struct cli_args *args)
 {
-    return ask(args, "stats", print_pairs, print_pairs);
+    return ask(args, "stats", print_pairs, print_pairs, NULL);
 }
 
 static int run_drain(const struct cli_args *args)
 {
-    return ask(args, "drain", print_drain, print_drain);
+    const struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+    struct drain d = { .told = -1 };
+    int status = ask(args, "drain", print_drain, print_drain, &d);
+
+    while (status == CLI_OK && d.left > 0) {
+        nanosleep(&pause, NULL);
+        status = ask(args, "drain", print_drain, print_drain, &d);
+    }
+    return status;
 }
 
 static int run_log(const struct cli_args *args)
 {
-    return ask(args, "log", print_line, NULL);
+    return ask(args, "log", print_line, NULL, NULL);
 }
 
 static int run_reload(const struct cli_args *args)
 {
-    return ask(args, "reload", print_changes, print_changes);
+    return ask(args, "reload", print_changes, print_changes, NULL);
 }
 
 const struct cli_command admin_sessions = {
@@ -172,9 +188,11 @@ const struct cli_command admin_stats = {
 const struct cli_command admin_drain = {
     .name = "drain",
     .usage = "",
-    .words = "Takes no new sessions, and asks the open ones to leave",
-    .more = "Clients are sent to the option `see_other_uri` of their host, if it is set.  Ends\n"
-            "when all have left.\n\n  jabiru admin drain && systemctl stop jabirud\n",
+    .words = "Lets nobody in any more, closes the open streams, and waits until they are gone",
+    .more =
+        "Clients are sent to the option `see_other_uri` of their host, if it is set.  Until the\n"
+        "server is started again, /health answers 503.\n\n  jabiru admin drain && systemctl stop "
+        "jabirud\n",
     .run = run_drain,
 };
 

@@ -253,9 +253,10 @@ static int write_metrics(void *ctx, struct jb__buf *out)
 static bool write_health(void *ctx, struct jb__buf *out)
 {
     const struct server *s = ctx;
-    const char *words = s->reactors[0].stopping ? "stopping" : "ok";
+    bool stopping = s->reactors[0].stopping;
+    const char *words = stopping ? "stopping" : s->draining ? "draining" : "ok";
 
-    return jb__buf_append(out, words, strlen(words)) == 0 && !s->reactors[0].stopping;
+    return jb__buf_append(out, words, strlen(words)) == 0 && !stopping && !s->draining;
 }
 
 /* ---- reload, drain ---- */
@@ -280,19 +281,21 @@ static void on_reload(struct control_call *call)
     control_refuse(call, CONTROL_REFUSED, "%s", error.text);
 }
 
+/* Also whoever is about to log in; what is for a session from now on waits for its resumption. */
 static void drain_sessions(struct reactor *r, json_t *answer)
 {
     jb__list_each(it, next, &r->conns)
     {
         struct conn *c = jb__container_of(it, struct conn, node);
-        if (!c->session)
+        if (c->phase != CONN_STREAM)
             continue;
         json_array_append_new(answer, json_true());
-        if (c->host && c->host->config->see_other_uri.n) {
+        if (c->session)
+            session_lost(c->session);
+        if (!c->reason)
             c->reason = "the server is being drained";
-            jb_stream_close(&c->stream, c->host->config->see_other_uri);
-            conn_mark_dirty(c);
-        }
+        jb_stream_close(&c->stream, c->host ? c->host->config->see_other_uri : JB_STR_NONE);
+        conn_mark_dirty(c);
     }
 }
 
@@ -304,6 +307,7 @@ static void drain_done(struct control_call *call, json_t *answers)
 
 static void on_drain(struct control_call *call)
 {
+    server_of(call)->draining = true;
     boot_stop_accepting(server_of(call));
     ask_all(call, drain_sessions, drain_done);
 }

@@ -216,7 +216,8 @@ static const struct config_row host_rows[] = {
         "HOST or HOST:PORT that clients are told to resume their sessions at (XEP-0198)" },
       TEXT(config_host, resume_location) },
     { { "see_other_uri", CONF_STRING, NULL,
-        "WebSocket URI that clients are sent to while the server drains", .check = check_ws_uri },
+        "WebSocket URI that clients are sent to when the server is drained",
+        .check = check_ws_uri },
       TEXT(config_host, see_other_uri) },
 #define CONTACT(which)                                                                             \
     {                                                                                              \

@@ -208,4 +208,6 @@ void listener_stop(struct listener *l)
     l->handles = 0;
     uv_close((uv_handle_t *)&l->poll, NULL);
     uv_close((uv_handle_t *)&l->pause, NULL);
+    /* Whoever comes now is told so, instead of waiting in a queue that nobody takes him from. */
+    listener_close(l);
 }

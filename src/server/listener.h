@@ -30,7 +30,7 @@ struct listener {
 void listener_init(struct listener *l, struct server *server, const struct config_listener *config);
 /* The same, and binds.  0; otherwise it was said on the log why not. */
 int listener_open(struct listener *l, struct server *server, const struct config_listener *config);
-/* On the first reactor: begins and ends accepting. */
+/* On the first reactor: begins and ends accepting; the end is for good. */
 void listener_start(struct listener *l);
 void listener_stop(struct listener *l);
 void listener_close(struct listener *l);

@@ -29,6 +29,7 @@ struct server {
     struct gate gate;
     struct listener *listeners;
     size_t listener_count;
+    bool draining; /* nobody is let in any more */
     struct control *control;
     struct admin *admin;        /* what it keeps pointers to */
     struct counters *published; /* per reactor: what it last told */

@@ -327,6 +327,9 @@ class Server(Folder):
         self.answers["drain"] = lambda args: [self.ok({"sessions": 2}, False),
                                               self.ok({"sessions": 0})]
         self.expect(self.admin("drain"), 0, "2 sessions left\n0 sessions left\n")
+        left = iter((3, 3, 1, 0))  # asked again until all are gone
+        self.answers["drain"] = lambda args: [self.ok({"sessions": next(left)})]
+        self.expect(self.admin("drain"), 0, "3 sessions left\n1 sessions left\n0 sessions left\n")
         self.answers["reload"] = lambda args: [self.ok({"changes": [
             {"key": "data", "from": '"/a"', "to": '"/b"', "restart": True},
             {"key": "log.level", "from": "info", "to": "debug", "restart": False}]})]

@@ -21,8 +21,10 @@ import unittest
 import urllib.error
 import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "harness"))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / "harness"), str(TESTS / "adversarial")]
 from server import Server  # noqa: E402
+from xmpp import Xmpp  # noqa: E402
 
 JABIRUD = os.environ["JABIRUD"]
 JABIRU = os.environ["JABIRU"]
@@ -196,6 +198,33 @@ class Terminal(unittest.TestCase):
         self.assertNotIn(FULL_BLOCK, self.seen(len(rows[0]) - 1, "xterm"))
         self.assertIn(FULL_BLOCK, self.seen(0, "xterm"))
         self.assertNotIn(FULL_BLOCK, self.seen(80, "dumb"))
+
+
+class Drain(unittest.TestCase):
+    def drained(self, config):
+        """A server that has drained one session; what the session saw of it, and the server's health."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            metrics = free.getsockname()[1]
+        with Server(JABIRUD, JABIRU, config=f'metrics_listen = "127.0.0.1:{metrics}"\n' + config) as server:
+            server.add_user("romeo@localhost", "secret")
+            with Xmpp(server.url) as client, Xmpp(server.url) as early:
+                client.login("romeo", "secret")
+                early.open()
+                self.assertEqual(get(f"http://127.0.0.1:{metrics}/health"), 200)
+                self.assertEqual(server.admin("drain").splitlines()[-1], "0 sessions left")
+                self.assertTrue(early.ending(5).framing_close)
+                self.assertEqual(get(f"http://127.0.0.1:{metrics}/health"), 503)
+                with self.assertRaises(ConnectionRefusedError):
+                    server.connect(5)
+                server.wait_for_log('jid=romeo@localhost reason="the server is being drained"')
+                return client.ending(5).elements[-1]
+
+    def test_everybody_is_asked_to_leave(self):
+        self.assertEqual(self.drained("").attrib, {})
+
+    def test_elsewhere(self):
+        last = self.drained('host "localhost" { see_other_uri = "wss://two.example/" }\n')
+        self.assertEqual(last.attrib, {"see-other-uri": "wss://two.example/"})
 
 
 class Signals(unittest.TestCase):
