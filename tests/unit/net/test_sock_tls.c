@@ -169,6 +169,22 @@ static void test_the_oldest_version(void **state)
     jb__tls_ctx_unref(ctx);
 }
 
+/* OpenSSL tells nobody what it holds; that it was told to let go is what can be seen. */
+static void test_idle_connections_keep_no_buffers(void **state)
+{
+    struct jb__tls_ctx *ctx = kit_ctx();
+
+    (void)state;
+    for (int v = 0; v < 2; v++) {
+        struct kit_client c;
+        struct jb__sock s = kit_up(&c, ctx, versions[v]);
+        assert_true(SSL_get_mode(s.ssl) & SSL_MODE_RELEASE_BUFFERS);
+        jb__sock_close(&s);
+        kit_client_deinit(&c);
+    }
+    jb__tls_ctx_unref(ctx);
+}
+
 static void test_renegotiation_is_refused(void **state)
 {
     struct jb__tls_ctx *ctx = kit_ctx();
@@ -478,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_bindings),
         cmocka_unit_test(test_refused_handshakes),
         cmocka_unit_test(test_the_oldest_version),
+        cmocka_unit_test(test_idle_connections_keep_no_buffers),
         cmocka_unit_test(test_renegotiation_is_refused),
         cmocka_unit_test(test_alpn),
         cmocka_unit_test(test_resumption),
