@@ -8,7 +8,7 @@ import time
 import settings
 from cases_http import tls_options, try_login
 from registry import case
-from xmpp import (BIND, CLIENT, SASL, Closed, Eof, Fail, Scram, Timeout, b64,
+from xmpp import (BIND, CLIENT, SASL, STANZA_ERRORS, Closed, Eof, Fail, Scram, Timeout, b64,
                   check, condition, message, ping_iq)
 
 PASSWORD = settings.PASSWORD
@@ -205,3 +205,35 @@ def case_50_log(rig):
     check(not found, "in the log: %s", found)
     check(not any(c in log for c in "\x1b\x9b\r\x7f"), "raw control characters in the log")
     check(not any(line.startswith(fake) for line in log.split("\n")), "a client wrote a log line")
+
+
+ALIKE = ("ADMIN", "\uff41dmin", "\u0430dmin", "adm\u0456n", "adrnin", "admin\u200b")  # case, width, Cyrillic, shape, nothing
+
+
+def register(rig, name):
+    """None, or the condition of the refusal."""
+    with rig.opened() as client:
+        client.send("<iq xmlns='jabber:client' type='set' id='r'><query xmlns='jabber:iq:register'><username>%s"
+                    "</username><password>%s</password></query></iq>" % (name, PASSWORD))
+        error = client.recv().find("{%s}error" % CLIENT)
+        return None if error is None else condition(error, STANZA_ERRORS)
+
+
+@case(48, "a name that looks like another, or had an owner, cannot be registered; three an hour",
+      config={"registration": True, "registration_rate": 1000})
+def case_48_registration(rig):
+    check(register(rig, "admin") is None, "the first one is refused")
+    for name in ALIKE + ("alice",):
+        refused = register(rig, name)
+        check(refused == "conflict", "%a: %s", name, refused)
+    rig.server.admin("user", "delete", rig.bare("admin"))
+    for name in ("admin",) + ALIKE:
+        refused = register(rig, name)
+        check(refused == "conflict", "%a, whose owner is gone: %s", name, refused)
+    with rig.variant({"registration_rate": 3}) as other:
+        before = other.limit_count("registration_rate")
+        answers = [register(other, "user%d" % i) for i in range(4)]
+        check(answers == [None] * 3 + ["resource-constraint"], "four in an hour: %s", answers)
+        other.wait_counted("registration_rate", before)
+    with rig.variant({"registration": False}) as other:
+        check(register(other, "new") is not None, "registration that is off")

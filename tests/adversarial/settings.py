@@ -41,6 +41,7 @@ LIMITS = {
     "input_rate": 65536,
     "stanza_rate": 50,
     "resources": 10,
+    "registration_rate": 3,
     "sm_queue_stanzas": 1000,
     "custody_stanzas": 64,
 }
@@ -70,6 +71,7 @@ OPTIONS = {
     "trusted_proxies": 'listener "test"',
     "origins": 'host "%s"' % DOMAIN,
     "anonymous": 'host "%s"' % DOMAIN,
+    "registration": 'host "%s"' % DOMAIN,
     "tls_certificate": 'host "%s"' % DOMAIN,
     "tls_key": 'host "%s"' % DOMAIN,
     "deflate": "websocket",
