@@ -191,7 +191,7 @@ static const struct config_row host_rows[] = {
         .check = check_account },
       LIST(config_host, admins) },
     { { "origins", CONF_LIST, NULL,
-        "web sites whose pages may connect, besides the ones this server serves",
+        "web sites whose pages may connect to this host, besides the ones this server serves",
         .check = check_origin },
       LIST(config_host, origins) },
     { { "anonymous", CONF_BOOL, "false", "sessions without an account (SASL ANONYMOUS)" },

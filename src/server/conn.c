@@ -41,6 +41,7 @@ void conn_unref(struct conn *c)
     jb__buf_deinit(&c->in);
     jb__buf_deinit(&c->out);
     jb_free(alloc, c->target);
+    jb_free(alloc, c->origin);
     jb_free(alloc, (void *)c->login.p);
     jb_free(alloc, c);
 }

@@ -109,6 +109,30 @@ static void take_forwarded_address(struct conn *c, const struct jb__http_request
         conn_set_address(c, &is);
 }
 
+static char *copy(struct jb_str text)
+{
+    char *p = jb_alloc(alloc, text.n + 1);
+
+    if (text.n)
+        memcpy(p, text.p, text.n);
+    p[text.n] = '\0';
+    return p;
+}
+
+/* Which host a page of somebody else's wants is known when it opens its stream: then it is asked
+ * whether that one has it in its list. */
+static void keep_origin(struct conn *c, const struct jb__http_request *req,
+                        struct jb__ws_origins rule)
+{
+    struct jb_str origin;
+
+    rule.any = false;
+    rule.allowed_count = 0;
+    if (jb__http_field_find(req->fields, JB_STR("origin"), &origin) &&
+        !jb__ws_origin_allowed(&rule, origin, req->host))
+        c->origin = copy(origin);
+}
+
 static void upgrade(struct conn *c, const struct jb__http_request *req, bool echo)
 {
     const struct conf *conf = c->reactor->conf;
@@ -130,9 +154,8 @@ static void upgrade(struct conn *c, const struct jb__http_request *req, bool ech
         return;
     }
     c->reactor->counters.upgrades++;
-    c->target = jb_alloc(alloc, req->target.n + 1);
-    memcpy(c->target, req->target.p, req->target.n);
-    c->target[req->target.n] = '\0';
+    c->target = copy(req->target);
+    keep_origin(c, req, options.origins);
     conn_stream_begin(c, handshake.deflate.on ? handshake.deflate.window_bits : 0, echo);
     conn_http_deinit(c);
 }

@@ -156,6 +156,11 @@ static void on_open(struct conn *c, const struct jb_stream_event *ev)
         stream_error(c, JB_STREAM_HOST_UNKNOWN, "authenticated at another host");
         return;
     }
+    if (c->origin && !web_origin_allowed(host, jb_strz(c->origin))) {
+        stream_error(c, JB_STREAM_POLICY_VIOLATION,
+                     "pages of this origin may not connect to this host (option `origins`)");
+        return;
+    }
     c->host = host;
     take_lang(c, ev->lang);
     jb__random_id(id);

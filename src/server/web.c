@@ -203,6 +203,14 @@ struct jb__ws_origins web_origins(const struct conf *conf, struct jb__arena *are
     return o;
 }
 
+bool web_origin_allowed(const struct host *host, struct jb_str origin)
+{
+    const struct conf_list *list = &host->config->origins;
+    const struct jb__ws_origins rule = { .allowed = list->items, .allowed_count = list->count };
+
+    return jb__ws_origin_allowed(&rule, origin, JB_STR_NONE);
+}
+
 static bool is_discovery(const struct jb__http_request *req, bool *json)
 {
     *json = jb_str_eqz(req->path, "/.well-known/host-meta.json");

@@ -10,6 +10,7 @@
 
 struct conf;
 struct conn;
+struct host;
 
 #define WEB_SOCKET_PATH "/xmpp-websocket"
 
@@ -22,6 +23,8 @@ void web_handle(struct conn *c, const struct jb__http_request *req, struct jb_st
 
 /* Who may open a WebSocket from a browser: the hosts' `origins` and the hosts themselves. */
 struct jb__ws_origins web_origins(const struct conf *conf, struct jb__arena *arena);
+/* Whether this host lets pages of an origin in that is none of this server's. */
+bool web_origin_allowed(const struct host *host, struct jb_str origin);
 
 /* The host that a request means: the one its Host header names, otherwise the first. */
 const struct host *web_host(struct conn *c, struct jb_str authority);

@@ -24,7 +24,7 @@ import urllib.request
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "harness"), str(TESTS / "adversarial")]
 from server import Server  # noqa: E402
-from xmpp import Xmpp  # noqa: E402
+from xmpp import FRAMING, Xmpp  # noqa: E402
 
 JABIRUD = os.environ["JABIRUD"]
 JABIRU = os.environ["JABIRU"]
@@ -198,6 +198,22 @@ class Terminal(unittest.TestCase):
         self.assertNotIn(FULL_BLOCK, self.seen(len(rows[0]) - 1, "xterm"))
         self.assertIn(FULL_BLOCK, self.seen(0, "xterm"))
         self.assertNotIn(FULL_BLOCK, self.seen(80, "dumb"))
+
+
+class Origins(unittest.TestCase):
+    def test_each_host_has_a_list_of_its_own(self):
+        hosts = "".join(f'host "{name}.example" {{ origins = {{ "https://{name}.page" }} }}\n' for name in "ab")
+        with Server(JABIRUD, JABIRU, config=hosts) as server:
+            own = f"http://127.0.0.1:{server.port}"
+            for origin, name, good in (("https://a.page", "a.example", True), ("https://a.page", "b.example", False),
+                                       ("https://b.page", "b.example", True), ("https://a.example", "b.example", True),
+                                       (own, "a.example", True), (own, "b.example", True)):
+                with Xmpp(server.url, domain=name, headers=[("Origin", origin)]) as client:
+                    if good:
+                        client.open()
+                    else:
+                        client.send(f"<open xmlns='{FRAMING}' version='1.0' to='{name}'/>")
+                        client.expect_stream_error("policy-violation")
 
 
 class Drain(unittest.TestCase):
