@@ -205,6 +205,7 @@ static void on_created(struct store_unit *u)
 {
     struct claim *cl = u->ctx;
     struct reactor *r = cl->conn->reactor;
+    char address[JB__ADDR_TEXT_BYTES];
     struct jb_jid jid, inviter;
     int rc = u->rc;
 
@@ -216,7 +217,8 @@ static void on_created(struct store_unit *u)
     rc = jb_jid_make(cl->local, host_name(cl), JB_STR_NONE, &cl->arena, &jid);
     jb_assert(rc == 0);
     user_created(r, jid);
-    jb_log(JB_LOG_INFO, "account claimed", JB_F("jid", jb_jid_str(jid)),
+    jb__addr_text_port(&cl->conn->address, address);
+    jb_log(JB_LOG_INFO, "account claimed", JB_FZ("address", address), JB_F("jid", jb_jid_str(jid)),
            JB_FZ("role", cl->inviter.n ? "user" : "administrator"));
     if (cl->inviter.n && jb_jid_parse(cl->inviter, &cl->arena, &inviter) == 0)
         (void)hooks_run(befriend, cl->host, (r, inviter, jid));

@@ -518,12 +518,15 @@ static void conn_on_readable(struct conn *c)
 
 static void handshake(struct conn *c)
 {
+    char address[JB__ADDR_TEXT_BYTES];
     int rc = jb__sock_handshake(&c->sock);
 
     if (rc == JB_EAGAIN)
         return;
     if (rc != 0) {
-        jb_log(JB_LOG_DEBUG, "TLS handshake failed", JB_FZ("why", jb__sock_why()));
+        jb__addr_text_port(&c->address, address);
+        jb_log(JB_LOG_DEBUG, "TLS handshake failed", JB_FZ("address", address),
+               JB_FZ("why", jb__sock_why()));
         conn_close(c, "the TLS handshake failed");
         return;
     }

@@ -15,12 +15,12 @@ static const struct jb_allocator *const alloc = &jb_allocator_abort;
 /* A connection that asked to resume; it is held. */
 struct resumption {
     struct mail mail;
-    struct conn *conn; /* a reference */
-    uint32_t h;        /* what its client has of ours */
-    struct jb_jid of;  /* a visitor's old address, else unset; text behind the struct */
-    bool found;        /* the visitor's session is there */
+    struct conn *conn;       /* a reference */
+    uint32_t h;              /* what its client has of ours */
+    struct jb_jid of;        /* a visitor's old address, else unset; text behind the struct */
+    bool found;              /* the visitor's session is there */
     struct session *session; /* once it has settled, this one is taken over */
-    struct jb_str id;  /* as asked, text behind the struct */
+    struct jb_str id;        /* as asked, text behind the struct */
 };
 
 /* ---- the answers ---- */
@@ -44,8 +44,11 @@ static bool still_asks(const struct resumption *rs)
 static void refuse(struct resumption *rs, const uint32_t *h)
 {
     struct conn *c = rs->conn;
+    char address[JB__ADDR_TEXT_BYTES];
 
-    jb_log(JB_LOG_INFO, "there is no such session to resume", JB_F("jid", jb_jid_str(c->login)));
+    jb__addr_text_port(&c->address, address);
+    jb_log(JB_LOG_INFO, "there is no such session to resume", JB_FZ("address", address),
+           JB_F("jid", jb_jid_str(c->login)));
     if (still_asks(rs) && jb_stream_sm_failed(&c->stream, JB_STANZA_ITEM_NOT_FOUND, h) != 0)
         conn_close(c, "no memory for an answer");
     finish(rs);
@@ -107,8 +110,7 @@ static struct session *find(const struct user *u, struct jb_str id)
     jb__list_each(it, next, &u->sessions)
     {
         struct session *s = jb__container_of(it, struct session, node);
-        if (s->sm && s->sm->resumable &&
-            CRYPTO_memcmp(s->sm->key, key, SESSION_SM_KEY_BYTES) == 0)
+        if (s->sm && s->sm->resumable && CRYPTO_memcmp(s->sm->key, key, SESSION_SM_KEY_BYTES) == 0)
             found = s;
     }
     return found;
@@ -135,6 +137,7 @@ static void attach(struct resumption *rs, struct session *s)
     struct conn *c = rs->conn;
     struct reactor *r = c->reactor;
     struct session_sm *sm = s->sm;
+    char address[JB__ADDR_TEXT_BYTES];
 
     jb_sendq_ack(&sm->rest.out, rs->h + sm->rest.sm.out_base);
     session_sm_acked(s);
@@ -151,7 +154,9 @@ static void attach(struct resumption *rs, struct session *s)
     if (session_queue(s)->first)
         session_sm_queued(s, true);
     conn_schedule(c);
-    jb_log(JB_LOG_INFO, "session resumed", JB_F("jid", jb_jid_str(s->jid)));
+    jb__addr_text_port(&c->address, address);
+    jb_log(JB_LOG_INFO, "session resumed", JB_FZ("address", address),
+           JB_F("jid", jb_jid_str(s->jid)));
 }
 
 void session_resume_go_on(struct resumption *rs, bool settled)
@@ -258,8 +263,8 @@ static struct resumption *new_resumption(struct conn *c, const struct jb_sm_even
     struct jb_jid jid = JB_JID_NONE;
 
     if (c->anonymous && id.n > JB__RANDOM_ID_BYTES + 1 && id.p[JB__RANDOM_ID_BYTES] == '.' &&
-        jb_jid_make(jb_str_from(id, JB__RANDOM_ID_BYTES + 1), jb_jid_str(c->host->jid),
-                    JB_STR_NONE, &c->reactor->arena, &jid) == 0)
+        jb_jid_make(jb_str_from(id, JB__RANDOM_ID_BYTES + 1), jb_jid_str(c->host->jid), JB_STR_NONE,
+                    &c->reactor->arena, &jid) == 0)
         of = jb_jid_str(jid);
     struct resumption *rs = jb_alloc(alloc, sizeof *rs + id.n + of.n);
     char *text = (char *)(rs + 1);

@@ -139,6 +139,7 @@ class Claim(unittest.TestCase):
             self.assertEqual(get(link), 200)
             status, answer = post(link, '{"username":"romeo","password":"long enough"}')
             self.assertEqual((status, answer["jid"]), (200, "romeo@localhost"))
+            server.wait_for_log(r"account claimed address=127\.0\.0\.1:\d+ jid=romeo@localhost role=administrator")
             self.assertEqual(post(link, '{"username":"other","password":"long enough"}')[0], 410)
             self.assertEqual(get(link), 410)
             second = link[:link.index("/claim/")] + answer["second"]
@@ -214,6 +215,23 @@ class Origins(unittest.TestCase):
                     else:
                         client.send(f"<open xmlns='{FRAMING}' version='1.0' to='{name}'/>")
                         client.expect_stream_error("policy-violation")
+
+
+class Log(unittest.TestCase):
+    def test_who_resumes_from_where(self):
+        sm = "xmlns='urn:xmpp:sm:3'"
+        with Server(JABIRUD, JABIRU) as server:
+            server.add_user("romeo@localhost", "secret")
+            with Xmpp(server.url) as before, Xmpp(server.url) as after, Xmpp(server.url) as late:
+                before.login("romeo", "secret")
+                before.send(f"<enable {sm} resume='true'/>")
+                previd = before.recv().get("id")
+                for client, session in ((after, previd), (late, "nothing")):
+                    client.authenticate("romeo", "secret")
+                    client.send(f"<resume {sm} h='0' previd='{session}'/>")
+                    client.recv()
+                server.wait_for_log(r"session resumed address=127\.0\.0\.1:\d+ jid=romeo@localhost/")
+                server.wait_for_log(r"no such session to resume\"? address=127\.0\.0\.1:\d+ jid=romeo@localhost")
 
 
 class Drain(unittest.TestCase):

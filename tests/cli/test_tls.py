@@ -87,9 +87,10 @@ class Tls(unittest.TestCase):
             self.assertEqual(certificate(server, "localhost"), made)
 
     def test_the_oldest_version(self):
-        with Server(JABIRUD, JABIRU, config='tls_minimum = "1.3"\n' + LISTENER) as server:
+        with Server(JABIRUD, JABIRU, config='tls_minimum = "1.3"\nlog { level = "debug" }\n' + LISTENER) as server:
             with self.assertRaises(ssl.SSLError):
                 connect(server, "localhost", ssl.TLSVersion.TLSv1_2)
+            server.wait_for_log(r"TLS handshake failed address=127\.0\.0\.1:\d+ why=")
             with connect(server, "localhost") as connection:
                 self.assertEqual(connection.version(), "TLSv1.3")
             text = server.config.read_text(encoding="utf-8")
