@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/random.h"
 #include "base/utf8.h"
 #include "cli/show.h"
 
@@ -69,35 +68,30 @@ static int get_text(const struct cli_args *args, struct jb__buf *text)
 
 struct sending {
     struct account account;
-    char id[JB__RANDOM_ID_BYTES + 1];
-    uint64_t message, question; /* numbers */
+    char id[JB_ID_BYTES];
+    uint64_t message, question; /* numbers; 0: there is none */
 };
 
-/* The message, and a ping behind it.  Where the server has no stream management, only the answer to
- * that says that it has the message (servers handle stanzas in order, RFC 6120 section 10.1). */
 static int send_message(struct sending *s, const char *text)
 {
     struct account *a = &s->account;
-    struct jb_writer *w = jb_writer_new(a->client);
-    char domain[1024];
+    int rc = jb_client_send_message(a->client, a->args->to, text, s->id, &s->message);
 
-    jb__random_id(s->id);
-    jb_writer_open(w, "message", NULL);
-    jb_writer_attr(w, "to", a->args->to);
-    jb_writer_attr(w, "type", "chat");
-    jb_writer_attr(w, "id", s->id);
-    jb_writer_leaf(w, "body", NULL, text);
-    jb_writer_close(w);
-    int rc = jb_writer_error(w);
-    if (rc == 0)
-        rc = jb_client_send(a->client, jb_writer_text(w), &s->message);
-    jb_writer_free(w);
     if (rc == JB_EINVAL)
         return cli_fail(CLI_USAGE, "not an address, or a text with control characters");
-    if (rc == 0)
-        rc = jb_client_request(a->client, "get", account_domain(a, domain, sizeof domain),
-                               "<ping xmlns='urn:xmpp:ping'/>", &s->question);
     return rc == 0 ? CLI_OK : account_fail(a, rc, "not sent");
+}
+
+/* Where the server has no stream management, the answer to a ping that comes after the message says
+ * that it has the message: servers handle stanzas in order (RFC 6120 section 10.1). */
+static int ask_server(struct sending *s)
+{
+    struct account *a = &s->account;
+    char domain[1024];
+    int rc = jb_client_request(a->client, "get", account_domain(a, domain, sizeof domain),
+                               "<ping xmlns='urn:xmpp:ping'/>", &s->question);
+
+    return rc == 0 ? CLI_OK : account_fail(a, rc, "the server cannot be asked for the message");
 }
 
 /* The message came back as an error. */
@@ -114,30 +108,51 @@ static bool is_refused(const struct sending *s, const struct jb_event *ev)
     return true;
 }
 
-/* Waits until the server has both: then the message was not refused before the ping's answer. */
+/* Takes an event; true when it is decided, then *status says how. */
+static bool on_event(struct sending *s, const struct jb_event *ev, int *status)
+{
+    const uint64_t number = jb_event_number(ev);
+
+    *status = CLI_OK;
+    switch (jb_event_kind(ev)) {
+    case JB_EVENT_STANZA:
+        *status = is_refused(s, ev) ? CLI_REFUSED : CLI_OK;
+        break;
+    case JB_EVENT_OFFLINE:
+        *status = account_offline(ev);
+        break;
+    case JB_EVENT_ACKED:
+        if (number != s->message)
+            break;
+        if (jb_event_acked_by(ev) == JB_ACKED_BY_SERVER)
+            return true;
+        *status = ask_server(s);
+        break;
+    case JB_EVENT_ANSWER:
+        if (number != s->question)
+            break;
+        if (jb_event_result(ev) >= JB_RESULT_TIMEOUT)
+            *status = cli_fail(CLI_IO, "the server has not acknowledged the message in time");
+        return true; /* also a refusal is an answer */
+    default:
+        break;
+    }
+    return *status != CLI_OK;
+}
+
 static int wait_for_server(struct sending *s)
 {
     struct account *a = &s->account;
     uint64_t end = jb__clock_mono_ms() + a->args->timeout_ms;
     const struct jb_event *ev;
+    int status;
 
-    while (s->message || s->question) {
+    do {
         enum account_wake wake = account_wait(a, -1, end, &ev);
         if (wake != ACCOUNT_EVENT)
             return account_gave_up(a, wake, "the server has not acknowledged the message");
-        if (is_refused(s, ev))
-            return CLI_REFUSED;
-        if (jb_event_kind(ev) == JB_EVENT_OFFLINE)
-            return account_offline(ev);
-        if (jb_event_kind(ev) == JB_EVENT_ACKED && jb_event_number(ev) == s->message)
-            s->message = 0;
-        if (jb_event_kind(ev) == JB_EVENT_ANSWER && jb_event_number(ev) == s->question) {
-            if (jb_event_result(ev) >= JB_RESULT_TIMEOUT)
-                return cli_fail(CLI_IO, "the server has not acknowledged the message in time");
-            s->question = 0; /* also a refusal is an answer */
-        }
-    }
-    return CLI_OK;
+    } while (!on_event(s, ev, &status));
+    return status;
 }
 
 static int run(const struct cli_args *args)
@@ -168,8 +183,8 @@ const struct cli_command send_command = {
     .words = "Sends a message",
     .more =
         "The text is that of the arguments, or standard input.  The exit status 0 says that the\n"
-        "server has the message and has not refused it: it has acknowledged it (XEP-0198), and\n"
-        "has answered a ping that was sent behind it.\n\n"
+        "server has the message and has not refused it: it has acknowledged it (XEP-0198) or,\n"
+        "where it cannot, has answered a ping that was sent behind it.\n\n"
         "example: uptime | jabiru send --jid bot@example.org --to romeo@example.org\n",
     .most = CLI_ANY_NUMBER,
     .allowed = CLI_TO,

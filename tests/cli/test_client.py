@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "client")]
 from server import COMPLAINTS, SANITIZER_DEFAULTS, Lines, Server, eventually  # noqa: E402
 import test_sasl2  # noqa: E402
 from certs import Authority  # noqa: E402
-from peer import Peer  # noqa: E402
+from peer import SM, Peer  # noqa: E402
 from peers import Ejabberd, Prosody  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -417,6 +417,44 @@ class Scripted(Client):
             conn.recv_like("^<message ")
             conn.until_closed()  # which answers the WebSocket's pings
         self.send_to(script, status=3, err="not acknowledged the message in time")
+
+    def managed(self, *after):
+        """A server with stream management, which says these when the message is there."""
+        def script(conn):
+            conn.login(more=SM)
+            conn.recv_like("^<enable ")
+            conn.send("<enabled xmlns='urn:xmpp:sm:3'/>")
+            message = conn.recv_like("^<message .* id='([^']*)'").group(1)
+            conn.recv_like("^<r ")
+            for text in after:
+                conn.send(text.format(id=message))
+            said.extend(conn.until_closed())
+        said = []
+        return script, said
+
+    def test_an_acknowledgement_is_enough(self):
+        script, said = self.managed("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+        self.send_to(script)
+        self.assertEqual([text for text in said if "<iq" in text or "ping" in text], [])
+
+    def test_refused_and_acknowledged(self):
+        script, _ = self.managed("<message xmlns='jabber:client' type='error' from='juliet@localhost' id='{id}'><error "
+                                 "type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+                                 "</message>", "<a xmlns='urn:xmpp:sm:3' h='1'/>")
+        self.send_to(script, status=1, err="juliet@localhost: item-not-found")
+
+    def test_an_acknowledgement_that_does_not_come(self):
+        script, _ = self.managed("<a xmlns='urn:xmpp:sm:3' h='0'/>")
+        self.send_to(script, status=3, err="not acknowledged the message in time")
+
+    def test_without_stream_management_a_ping_is_the_answer(self):
+        def script(conn):
+            conn.login()
+            conn.recv_like("^<message ")
+            ping = conn.recv_like("^<iq .*id=['\"]([^'\"]*)['\"].*urn:xmpp:ping").group(1)
+            conn.send(f"<iq xmlns='jabber:client' type='error' from='localhost' id='{ping}'/>")
+            conn.until_closed()
+        self.send_to(script)
 
     def test_closed_before_it_is_acknowledged(self):
         def script(conn):
