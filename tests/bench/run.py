@@ -82,6 +82,13 @@ def test_pairs_open(bench):
     expect("own_lag_p99_ms" in f, "an open loop tells its own delay")
 
 
+def test_a_low_rate_is_not_late(bench):
+    """A message is sent when it is due, also where the next one is due much later."""
+    f = bench.figures("pairs", "--auth", "anonymous", "--connections", "2", "--rate", "5", "--warmup", "0", "--duration", "3")
+    expect(14 <= f["messages"] <= 16, f"5 a second for 3 seconds are not {f['messages']}")
+    expect(f["latency_p50_ms"] < 100, f"half of them are late by more than half of the time to the next: {f}")
+
+
 def test_login_with_each_mechanism(bench):
     for auth in ("plain", "scram-sha-1", "scram-sha-256"):
         f = bench.figures("login", *USERS, "--auth", auth, "--connections", "8", *SHORT)

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,10 +48,11 @@ static uint64_t due_at(const struct worker *w, double part, uint64_t k)
 uint64_t worker_due(const struct worker *w, double part)
 {
     uint64_t ticks = (w->now_ns - w->clock_ns) / ENGINE_TICK_NS;
-    double due =
-        (double)(ticks * ENGINE_TICK_NS) / (double)second_ns * w->bench->options.rate * part;
+    /* The k-th counts from when due_at() says that it is due, not a whole interval later. */
+    uint64_t due = (uint64_t)ceil((double)(ticks * ENGINE_TICK_NS) / (double)second_ns *
+                                  w->bench->options.rate * part);
 
-    return (uint64_t)due > w->due_count ? (uint64_t)due - w->due_count : 0;
+    return due > w->due_count ? due - w->due_count : 0;
 }
 
 uint64_t worker_begin(struct worker *w, double part)
