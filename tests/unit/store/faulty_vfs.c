@@ -203,35 +203,48 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = faulty_shm_unmap,
 };
 
+static int unsynced_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int flags, int *out)
+{
+    struct faulty_file *file = file_of(f);
+
+    (void)vfs;
+    memset(file, 0, sizeof(*file));
+    file->real = (sqlite3_file *)(void *)(file + 1);
+    int rc = real_vfs()->xOpen(real_vfs(), path, file->real, flags, out);
+    if (file->real->pMethods)
+        f->pMethods = &methods;
+    return rc;
+}
+
 static int faulty_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int flags, int *out)
 {
     struct faulty_file *file = file_of(f);
     const char *slash = path ? strrchr(path, '/') : NULL;
     bool watched = flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL);
-    int rc;
+    int rc = unsynced_open(vfs, path, f, flags, out);
 
-    (void)vfs;
-    memset(file, 0, sizeof(*file));
-    file->real = (sqlite3_file *)(void *)(file + 1);
     if (watched && slash)
         snprintf(file->name, sizeof(file->name), "%s", slash + 1);
-    rc = real_vfs()->xOpen(real_vfs(), path, file->real, flags, out);
-    if (file->real->pMethods)
-        f->pMethods = &methods;
     return rc;
+}
+
+static int unsynced_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
+{
+    (void)vfs;
+    (void)sync_folder;
+    return real_vfs()->xDelete(real_vfs(), path, 0);
 }
 
 static int faulty_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
 {
     const char *slash = strrchr(path, '/');
 
-    (void)vfs;
     if (slash) {
         if (before_change)
             before_change(before_ctx);
         power_delete(slash + 1);
     }
-    return real_vfs()->xDelete(real_vfs(), path, sync_folder);
+    return unsynced_delete(vfs, path, sync_folder);
 }
 
 static int faulty_last_error(sqlite3_vfs *vfs, int n, char *text)
@@ -242,18 +255,27 @@ static int faulty_last_error(sqlite3_vfs *vfs, int n, char *text)
     return 0;
 }
 
+static void begin_vfs(sqlite3_vfs *vfs, const char *name)
+{
+    *vfs = *real_vfs();
+    vfs->pNext = NULL;
+    vfs->zName = name;
+    vfs->szOsFile = (int)sizeof(struct faulty_file) + real_vfs()->szOsFile;
+    vfs->xGetLastError = faulty_last_error;
+}
+
 void faulty_register(void)
 {
-    static sqlite3_vfs vfs;
+    static sqlite3_vfs faulty, unsynced;
 
     if (sqlite3_vfs_find("faulty"))
         return;
-    vfs = *real_vfs();
-    vfs.pNext = NULL;
-    vfs.zName = "faulty";
-    vfs.szOsFile = (int)sizeof(struct faulty_file) + real_vfs()->szOsFile;
-    vfs.xOpen = faulty_open;
-    vfs.xDelete = faulty_delete;
-    vfs.xGetLastError = faulty_last_error;
-    sqlite3_vfs_register(&vfs, 0);
+    begin_vfs(&faulty, "faulty");
+    faulty.xOpen = faulty_open;
+    faulty.xDelete = faulty_delete;
+    sqlite3_vfs_register(&faulty, 0);
+    begin_vfs(&unsynced, "unsynced");
+    unsynced.xOpen = unsynced_open;
+    unsynced.xDelete = unsynced_delete;
+    sqlite3_vfs_register(&unsynced, 0);
 }

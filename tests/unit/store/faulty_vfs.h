@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An SQLite VFS named "faulty" over the default one, for fault tests.
+/* An SQLite VFS named "faulty" over the default one, for fault tests; and "unsynced", which is the
+ * default one without its waits for the disk, to look at what "faulty" left.
  *
  * It counts writes and syncs of databases and logs, can make them fail, and tells power.h of every
  * change, so that a test can cut the power before any of them. */
@@ -15,7 +16,7 @@ enum fault_kind {
     FAULT_FULL,  /* SQLITE_FULL, of writes */
 };
 
-/* Registers the VFS; once per process. */
+/* Registers both; once per process. */
 void faulty_register(void);
 /* The first `after` calls of the kind succeed; then one fails, or all (`for_ever`). */
 void faulty_arm(enum fault_kind kind, long after, bool for_ever);

@@ -285,7 +285,7 @@ static void check_integrity(const struct folder *folder)
     sqlite3_stmt *st;
 
     snprintf(path, sizeof path, "%s/jabiru.db", folder->path);
-    int rc = sqlite3_open(path, &db);
+    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, "unsynced");
     jb_assert(rc == SQLITE_OK);
     rc = sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &st, NULL);
     jb_assert(rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW);
@@ -301,7 +301,7 @@ static void check_integrity(const struct folder *folder)
 static unsigned check_rest(const struct folder *folder, unsigned most)
 {
     struct store_db *db;
-    int rc = open_db(&store_sqlite, folder, NULL, STORE_DURABLE_POWER, &db);
+    int rc = open_db(&store_sqlite, folder, "unsynced", STORE_DURABLE_POWER, &db);
 
     jb_assert(rc == 0);
     unsigned n = last_unit(db);
