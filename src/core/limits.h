@@ -73,6 +73,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(roster_name_bytes, 1023, 64, 16384, "bytes of a contact's name or group")                    \
     X(pending_subscriptions, 500, 1, 1000000, "subscription requests waiting for one user's answer") \
     X(subscribe_rate, 20, 1, 1000000, "subscription requests an hour of one user")                 \
+    X(new_recipients_rate, 30, 1, 1000000, "addresses a minute that a user writes to who are none of his contacts and have not written to him") \
     X(directed_presences, 256, 1, 65536, "entities one session has sent directed presence to")     \
     X(offline_messages, 10000, 0, 10000000, "undelivered messages of one user")                    \
     X(offline_bytes, 50 * JB_MIB, 0, 1024 * JB_MIB, "bytes of undelivered messages of one user")   \

@@ -70,6 +70,7 @@ static void free_user(struct user *u)
     jb_assert(u->session_count == 0 && !u->waiting && u->pins == 0);
     if (u->state == USER_READY && !u->anonymous)
         (void)hooks_run_all(unload, (u));
+    (void)hooks_run_all(freed, (u));
     if (!jb__list_empty(&u->idle)) {
         jb__list_remove(&u->idle);
         r->idle_user_count--;

@@ -41,6 +41,7 @@ LIMITS = {
     "input_rate": 65536,
     "stanza_rate": 50,
     "resources": 10,
+    "new_recipients_rate": 30,
     "registration_rate": 3,
     "sm_queue_stanzas": 1000,
     "custody_stanzas": 64,
@@ -57,6 +58,7 @@ RELAXED = {
     "input_rate_preauth": 1 << 30,
     "input_rate": 1 << 30,
     "stanza_rate": 1000000,
+    "new_recipients_rate": 1000000,
     "resources": 2000,
 }
 

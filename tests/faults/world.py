@@ -33,6 +33,7 @@ limits {
     input_rate_preauth = 1073741824
     input_rate = 1073741824
     stanza_rate = 1000000
+    new_recipients_rate = 1000000
 }
 """
 

@@ -154,6 +154,14 @@ def subscribe_rate(rig, n):
         return complains(client, presences(n, " type='subscribe'"))
 
 
+@counts("new_recipients_rate", 5)
+def new_recipients_rate(rig, n):
+    """Of strangers who get a message; to the others it comes back."""
+    told = [rig.bare(fresh(rig, "stranger")) for _ in range(n)]
+    with rig.client(fresh(rig, "teller")) as client:
+        return complains(client, [message(who, "buy this") for who in told])
+
+
 @counts("directed_presences", 3)
 def directed_presences(rig, n):
     with rig.client(fresh(rig, "shown")) as client:
