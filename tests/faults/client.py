@@ -45,19 +45,36 @@ class Refused(Exception):
 # ---- WebSocket ----
 
 
+def upgrade_request(port, path="/xmpp-websocket"):
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Protocol: xmpp\r\n\r\n").encode()
+
+
+def frame(opcode, payload):
+    """Masks are zero, which RFC 6455 does not forbid."""
+    size = len(payload)
+    head = bytes([128 | opcode])
+    if size < 126:
+        head += bytes([128 | size])
+    elif size < 65536:
+        head += struct.pack("!BH", 128 | 126, size)
+    else:
+        head += struct.pack("!BQ", 128 | 127, size)
+    return head + bytes(4) + payload
+
+
 class Socket:
-    """One text message is one element (RFC 7395); masks are zero, which RFC 6455 does not forbid."""
+    """One text message is one element (RFC 7395)."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def open(cls, host, port, path="/xmpp-websocket"):
+    async def open(cls, host, port):
         reader, writer = await asyncio.open_connection(host, port)
-        key = base64.b64encode(os.urandom(16)).decode()
-        writer.write((f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"
-                      f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-                      "Sec-WebSocket-Protocol: xmpp\r\n\r\n").encode())
+        writer.write(upgrade_request(port))
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
             writer.close()
@@ -65,16 +82,8 @@ class Socket:
         return cls(reader, writer)
 
     def _frame(self, opcode, payload):
-        size = len(payload)
-        head = bytes([128 | opcode])
-        if size < 126:
-            head += bytes([128 | size])
-        elif size < 65536:
-            head += struct.pack("!BH", 128 | 126, size)
-        else:
-            head += struct.pack("!BQ", 128 | 127, size)
         if not self.writer.is_closing():
-            self.writer.write(head + bytes(4) + payload)
+            self.writer.write(frame(opcode, payload))
 
     def send(self, text):
         self._frame(TEXT, text.encode())

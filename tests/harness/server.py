@@ -134,15 +134,17 @@ class Server:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connected
 
+    def listen(self):
+        """The arguments that say where; without any, the listeners of the configuration."""
+        return ["--listen", f"{self.host}:{self.port}"]
+
     # -- life
 
     def start(self):
         if self.process is not None:
             raise ServerError("already started")
-        command = [self.bin, "--data", str(self.data), "--listen", f"{self.host}:{self.port}",
-                   "--config", str(self.config)]
         self.process = subprocess.Popen(
-            command + self.args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [self.bin, "--data", str(self.data), *self.listen(), "--config", str(self.config), *self.args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, encoding="utf-8", errors="replace", env=self.env)
         self.stdout = Lines(self.process.stdout)
         self.stderr = Lines(self.process.stderr)
