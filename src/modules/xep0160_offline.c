@@ -562,6 +562,8 @@ static enum verdict on_unbound(struct session *s)
         if (h->holders == 0 && !h->confirmed && h->committed)
             to_backlog(o, h);
     }
+    if (o->state == ARRIVING && o->page_left == 0)
+        o->state = IDLE; /* who comes next begins anew */
     if (u->session_count > 1 && !u->stale)
         start(u);
     return NEXT;
