@@ -25,6 +25,7 @@ SMALL_SEGMENT = 536           # keeps the server's kernel from buffering megabyt
 AT_ONE_ADDRESS = 5
 BULK_BYTES = 12000
 PINGS_IN_ONE_GO = 100
+TOO_LATE = "no login in time"  # we had too much to do; that others can log in is for the canary to say
 ENDS = (Gone, OSError, asyncio.IncompleteReadError)
 
 
@@ -171,8 +172,8 @@ class Session:
         try:
             await self.stream.authenticate(self.user, PASSWORD)
         except Refused as refused:
-            if "connection-timeout" in str(refused):  # we have so much to do that we came too late
-                raise Gone("no login in time") from None
+            if "connection-timeout" in str(refused):
+                raise Gone(TOO_LATE) from None
             raise
         return self
 
@@ -219,9 +220,9 @@ class Guest:
 
     async def live(self):
         while True:
+            self.begun = time.monotonic()
             try:
                 await self.connect()
-                self.begun = time.monotonic()
                 await self.visit()
             except ENDS as end:
                 self.thrown_out(end)
@@ -253,7 +254,7 @@ class Guest:
 
 
 class SlowReader(Guest):
-    """Logs in, and then takes one octet a second or none at all, but says once a second that it is there.
+    """Logs in, and then takes one octet a second or none at all, but says now and then that it is there.
 
     Every second one has stream management; of these one half comes back and resumes, again without
     reading, and the other stays away, so that its session fills until it ends."""
@@ -274,6 +275,7 @@ class SlowReader(Guest):
 
     async def visit(self):
         session = await self.session(self.user)
+        self.inside = True
         if self.sm_id is None or not await session.resume(self.sm_id):
             self.crowd.tally["sessions not there to be resumed"] += self.sm_id is not None
             await session.bind()
@@ -283,11 +285,12 @@ class SlowReader(Guest):
         else:
             self.crowd.tally["resumed"] += 1
         self.sm_id = session.sm_id
-        self.inside = True
         while True:
-            await asyncio.sleep(1)
             if self.octets:
+                await asyncio.sleep(1)
                 self.wire.look(self.octets)
+            else:
+                await asyncio.sleep(0.2)
             self.say_that_one_lives()
 
     def say_that_one_lives(self):
@@ -298,11 +301,12 @@ class SlowReader(Guest):
             pass  # the server does not read from who does not read
 
     def thrown_out(self, end):
-        if not self.inside:
+        if not self.inside and str(end) != TOO_LATE:
             self.crowd.tally[f"reader refused: {end}"] += 1
             return
+        if self.inside:
+            self.crowd.tally["readers with management closed" if self.managed else "readers closed"] += 1
         self.inside = False
-        self.crowd.tally["readers with management closed" if self.managed else "readers closed"] += 1
 
     async def live(self):
         if not (self.managed and self.stays_away):
@@ -494,10 +498,11 @@ class StanzaPinger(Guest):
 
     async def visit(self):
         await (await self.session(self.user)).bind()
+        self.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * BULK_BYTES)  # it is slow to read, not to send
         self.pinging = True
         ping = f"<iq xmlns='jabber:client' type='get' to='{DOMAIN}' id='{'p' * 2000}'><ping xmlns='urn:xmpp:ping'/></iq>"
         while True:
-            await self.wire.send(frame(TEXT, ping.encode()))
+            await self.wire.send(frame(TEXT, ping.encode()) * 10)
 
     def is_blocked(self, seconds):
         """Nothing was taken from it for so long, and it is still connected."""
