@@ -231,7 +231,7 @@ class AcceptFlood(Door):
     """Comes and goes ten times too often."""
 
     limit, burst_s = "accept_rate_per_address", 4
-    AT_ONCE = 200  # who is kept waiting at the door longer than that has been slowed down, too
+    AT_ONCE = 15  # more would be refused for another limit: unauthenticated_per_address
 
     async def visit(self):
         self.start()
