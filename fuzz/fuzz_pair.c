@@ -80,7 +80,8 @@ static void server_hears(struct pair *pair, const struct jb_stream_event *ev)
         jb_stream_authenticated(&s->stream);
         break;
     case JB_STREAM_EVENT_SM_ENABLE:
-        jb_assert(jb_stream_sm_enabled(&s->stream, JB_STR("n"), 60, JB_STR_NONE) == 0);
+        jb_assert(jb_stream_sm_enabled(
+                      &s->stream, &(struct jb_sm_grant){ .id = JB_STR("n"), .max_s = 60 }) == 0);
         break;
     case JB_STREAM_EVENT_SM_RESUME:
         jb_assert(s->has_saved && jb_sm_acknowledge(&s->saved, ev->sm.h) == 0);

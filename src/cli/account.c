@@ -2,6 +2,7 @@
 #include "cli/account.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "cli/show.h"
 
 #include <errno.h>
@@ -125,6 +126,19 @@ int account_open(struct account *a, const struct cli_args *args)
     return status;
 }
 
+/* All who share a token are one client to the server, which lets a client have one session at a time
+ * (XEP-0386), unless each asks for a resource of its own. */
+static int own_resource(struct account *a)
+{
+    char id[JB__RANDOM_ID_BYTES + 1], resource[16];
+
+    if (!a->args->token_file || strchr(a->args->jid, '/'))
+        return CLI_OK;
+    jb__random_id(id);
+    snprintf(resource, sizeof resource, "jabiru-%.8s", id);
+    return set_text(a, JB_OPTION_RESOURCE, "jid", resource);
+}
+
 /* Whether there is a password that nobody must be asked for. */
 static bool password_is_given(const struct cli_args *args)
 {
@@ -139,6 +153,8 @@ int account_connect(struct account *a)
     bool has_token;
     int status = token_load(a, &has_token);
 
+    if (status == CLI_OK)
+        status = own_resource(a);
     if (status != CLI_OK)
         return status;
     /* A domain alone may let anybody in; a token does for a password, but may be refused. */

@@ -84,6 +84,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(mam_prefs, 500, 0, 100000, "addresses in the archiving preferences of one user")             \
     X(user_queue, 1000, 1, 1000000, "stanzas waiting while a user's data is read from the store")  \
     X(user_cache, 10000, 0, 10000000, "users without a session kept in memory, per reactor")       \
+    X(fast_tokens, 16, 1, 10000, "clients of one account that can log in by a token (XEP-0484); the one unused for longest loses it") \
     X(registration_rate, 3, 1, 1000000, "registrations an hour of one address")                    \
     /* storage and control */                                                                      \
     X(store_jobs, 1000, 1, 1000000, "requests waiting for the store")                              \

@@ -259,6 +259,7 @@ enum jb__sasl_step jb__sasl_server_name(struct jb__sasl_server *s, struct jb_str
     if (rc == 0 && authzid.n > 0) {
         failure = JB__SASL_INVALID_AUTHZID;
         rc = check_authzid(s, user, authzid, &secret.arena);
+        s->as_named = true;
     }
     if (rc == 0)
         rc = jb__secret_append(&s->keep, user.p, user.n);

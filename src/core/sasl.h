@@ -173,6 +173,7 @@ struct jb__sasl_server {
     struct jb__sasl_hash hash;     /* after JB__SASL_NEED_HASH */
     /* The rest is private. */
     uint8_t state;
+    bool as_named;                  /* the client said as whom it wants to act: as itself */
     bool known;                     /* the account exists */
     uint8_t bound;                  /* enum jb__sasl_binding in use */
     struct jb__buf keep;            /* user, gs2 header, then the AuthMessage so far */

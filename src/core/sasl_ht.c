@@ -91,3 +91,51 @@ int jb__sasl_ht_check(unsigned ht, struct jb_str token, struct jb_str binding, s
     jb__secret_deinit(&text);
     return rc;
 }
+
+/* ---- the server ---- */
+
+int jb__sasl_ht_read(struct jb_str text, struct jb__buf *room, struct jb__sasl_ht_claim *claim)
+{
+    int rc = jb__sasl_get_text(room, text);
+
+    *claim = (struct jb__sasl_ht_claim){ 0 };
+    if (rc != 0)
+        return rc;
+    bool whole = jb_str_cut(jb__buf_str(room), '\0', &claim->user, &claim->proof);
+    return whole && claim->user.n > 0 && claim->proof.n > 0 ? 0 : JB_EINVAL;
+}
+
+int jb__sasl_ht_verify(unsigned ht, struct jb_str token, struct jb_str binding, struct jb_str proof,
+                       const struct jb_allocator *alloc)
+{
+    const size_t n = jb_digest_bytes(hts[ht].digest);
+    uint8_t wanted[JB_DIGEST_BYTES];
+    struct jb__buf text;
+
+    if (proof.n != n)
+        return JB_EAUTH;
+    jb__buf_init(&text, alloc, TEXT_MOST);
+    int rc = prove(ht, token, "Initiator", binding, &text, wanted);
+    if (rc == 0 && CRYPTO_memcmp(proof.p, wanted, n) != 0)
+        rc = JB_EAUTH;
+    OPENSSL_cleanse(wanted, sizeof wanted);
+    jb__secret_deinit(&text);
+    return rc;
+}
+
+int jb__sasl_ht_answer(unsigned ht, struct jb_str token, struct jb_str binding, struct jb__buf *out)
+{
+    const size_t n = jb_digest_bytes(hts[ht].digest);
+    uint8_t answer[JB_DIGEST_BYTES];
+    struct jb__buf text;
+
+    jb__buf_init(&text, out->alloc, TEXT_MOST);
+    int rc = prove(ht, token, "Responder", binding, &text, answer);
+    if (rc == 0)
+        rc = jb__buf_reserve(out, JB__BASE64_BYTES(n));
+    if (rc == 0)
+        out->n += jb__base64_encode(answer, n, out->p + out->n);
+    OPENSSL_cleanse(answer, sizeof answer);
+    jb__secret_deinit(&text);
+    return rc;
+}

@@ -24,24 +24,39 @@ bool jb__sm_parse_u32(struct jb_str text, uint32_t *value)
 
 /* ---- what the owner says ---- */
 
-static struct jb_xml *begin_element(struct jb__stream_text *t, struct jb_stream *s,
-                                    const char *name)
-{
-    jb__stream_text_begin(t, s);
-    jb_xml_open(&t->x, name, JB_NS_SM);
-    return &t->x;
-}
-
-static int end_element(struct jb__stream_text *t, struct jb_stream *s)
-{
-    jb_xml_close(&t->x);
-    return jb__stream_text_send(t, s);
-}
-
 static void write_opt(struct jb_xml *x, const char *name, struct jb_str value)
 {
     if (value.n)
         jb_xml_attr(x, name, value);
+}
+
+void jb_sm_write_enabled(struct jb_xml *x, const struct jb_sm_grant *grant)
+{
+    jb_xml_open(x, "enabled", JB_NS_SM);
+    if (grant->id.n) {
+        jb_xml_attr(x, "id", grant->id);
+        jb_xml_attrz(x, "resume", "true");
+        jb_xml_attr_u64(x, "max", grant->max_s);
+        write_opt(x, "location", grant->location);
+    }
+    jb_xml_close(x);
+}
+
+void jb_sm_write_failed(struct jb_xml *x, enum jb_stanza_error condition, const uint32_t *h)
+{
+    jb_xml_open(x, "failed", JB_NS_SM);
+    if (h)
+        jb_xml_attr_u64(x, "h", *h);
+    jb_xml_leaf(x, jb_stanza_error_name(condition), JB_NS_STANZA_ERRORS, JB_STR_NONE);
+    jb_xml_close(x);
+}
+
+void jb_sm_write_resumed(struct jb_xml *x, const struct jb_sm_saved *saved, struct jb_str id)
+{
+    jb_xml_open(x, "resumed", JB_NS_SM);
+    jb_xml_attr(x, "previd", id);
+    jb_xml_attr_u64(x, "h", jb_sm_handled_wire(&saved->sm));
+    jb_xml_close(x);
 }
 
 /* Counting begins with what comes behind our <enabled/>, or our <enable/>. */
@@ -57,23 +72,22 @@ void jb__sm_begin_counting(struct jb_stream *s)
     s->out.keep = true;
 }
 
-int jb_stream_sm_enabled(struct jb_stream *s, struct jb_str id, uint32_t max_s,
-                         struct jb_str location)
+void jb_stream_sm_enabled_inline(struct jb_stream *s)
+{
+    jb_assert(!s->sm.on && s->state == JB_STREAM_STATE_BOUND);
+    jb__sm_begin_counting(s);
+}
+
+int jb_stream_sm_enabled(struct jb_stream *s, const struct jb_sm_grant *grant)
 {
     struct jb__stream_text t;
-    struct jb_xml *x;
 
     jb_assert(!s->sm.on);
     if (jb__stream_is_ending(s))
         return 0;
-    x = begin_element(&t, s, "enabled");
-    if (id.n) {
-        jb_xml_attr(x, "id", id);
-        jb_xml_attrz(x, "resume", "true");
-        jb_xml_attr_u64(x, "max", max_s);
-        write_opt(x, "location", location);
-    }
-    int rc = end_element(&t, s);
+    jb__stream_text_begin(&t, s);
+    jb_sm_write_enabled(&t.x, grant);
+    int rc = jb__stream_text_send(&t, s);
     if (rc == 0)
         jb__sm_begin_counting(s);
     return rc;
@@ -82,15 +96,12 @@ int jb_stream_sm_enabled(struct jb_stream *s, struct jb_str id, uint32_t max_s,
 int jb_stream_sm_failed(struct jb_stream *s, enum jb_stanza_error condition, const uint32_t *h)
 {
     struct jb__stream_text t;
-    struct jb_xml *x;
 
     if (jb__stream_is_ending(s))
         return 0;
-    x = begin_element(&t, s, "failed");
-    if (h)
-        jb_xml_attr_u64(x, "h", *h);
-    jb_xml_leaf(x, jb_stanza_error_name(condition), JB_NS_STANZA_ERRORS, JB_STR_NONE);
-    return end_element(&t, s);
+    jb__stream_text_begin(&t, s);
+    jb_sm_write_failed(&t.x, condition, h);
+    return jb__stream_text_send(&t, s);
 }
 
 void jb_stream_sm_detach(struct jb_stream *s, struct jb_sm_saved *saved)
@@ -102,18 +113,9 @@ void jb_stream_sm_detach(struct jb_stream *s, struct jb_sm_saved *saved)
     s->sm = (struct jb_sm){ 0 };
 }
 
-int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *saved, struct jb_str id)
+void jb_stream_sm_go_on(struct jb_stream *s, struct jb_sm_saved *saved)
 {
-    struct jb__stream_text t;
-    struct jb_xml *x;
-
     jb_assert(!s->sm.on && s->state == JB_STREAM_STATE_BINDING);
-    x = begin_element(&t, s, "resumed");
-    jb_xml_attr(x, "previd", id);
-    jb_xml_attr_u64(x, "h", saved->sm.handled - saved->sm.in_base);
-    int rc = end_element(&t, s);
-    if (rc != 0)
-        return rc;
     jb_sendq_rewind(&saved->out);
     saved->out.keep = true;
     jb_sendq_splice(&s->out, &saved->out);
@@ -122,7 +124,19 @@ int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *saved, struct 
     s->sm.told = s->sm.handled;
     s->received = saved->received;
     s->state = JB_STREAM_STATE_BOUND;
-    return 0;
+}
+
+int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *saved, struct jb_str id)
+{
+    struct jb__stream_text t;
+
+    jb_assert(!s->sm.on && s->state == JB_STREAM_STATE_BINDING);
+    jb__stream_text_begin(&t, s);
+    jb_sm_write_resumed(&t.x, saved, id);
+    int rc = jb__stream_text_send(&t, s);
+    if (rc == 0)
+        jb_stream_sm_go_on(s, saved);
+    return rc;
 }
 
 uint32_t jb_sm_handled_wire(const struct jb_sm *sm)
@@ -173,31 +187,44 @@ static bool refuse(struct jb_stream *s, struct jb_stream_event *ev)
     return false;
 }
 
-static bool read_h(struct jb_stream_event *ev)
+static bool read_h(const struct jb_doc *doc, uint16_t node, struct jb_sm_event *sm)
 {
     struct jb_str raw;
 
-    ev->sm.has_h = jb_node_attr_raw(&ev->doc, 0, "h", &raw) && jb__sm_parse_u32(raw, &ev->sm.h);
-    return ev->sm.has_h;
+    sm->has_h = jb_node_attr_raw(doc, node, "h", &raw) && jb__sm_parse_u32(raw, &sm->h);
+    return sm->has_h;
 }
 
-static bool is_true(const struct jb_doc *doc, const char *name)
+static bool is_true(const struct jb_doc *doc, uint16_t node, const char *name)
 {
     struct jb_str raw;
 
-    return jb_node_attr_raw(doc, 0, name, &raw) && (jb_str_eqz(raw, "true") || jb_str_eqz(raw, "1"));
+    return jb_node_attr_raw(doc, node, name, &raw) &&
+           (jb_str_eqz(raw, "true") || jb_str_eqz(raw, "1"));
+}
+
+void jb_sm_read_enable(const struct jb_doc *doc, uint16_t node, struct jb_sm_event *wish)
+{
+    struct jb_str max;
+
+    wish->resume = is_true(doc, node, "resume");
+    if (jb_node_attr_raw(doc, node, "max", &max) && !jb__sm_parse_u32(max, &wish->max_s))
+        wish->max_s = 0; /* a wish that nobody can read is none */
+}
+
+bool jb_sm_read_resume(const struct jb_doc *doc, uint16_t node, struct jb__arena *arena,
+                       struct jb_sm_event *wish)
+{
+    wish->id = jb_node_attr(doc, node, "previd", arena);
+    return read_h(doc, node, wish) && wish->id.n > 0;
 }
 
 static bool on_enable(struct jb_stream *s, struct jb_stream_event *ev)
 {
-    struct jb_str max;
-
     if (s->state != JB_STREAM_STATE_BOUND || s->sm.on)
         return refuse(s, ev);
     ev->kind = JB_STREAM_EVENT_SM_ENABLE;
-    ev->sm.resume = is_true(&ev->doc, "resume");
-    if (jb_node_attr_raw(&ev->doc, 0, "max", &max) && !jb__sm_parse_u32(max, &ev->sm.max_s))
-        ev->sm.max_s = 0; /* a wish that nobody can read is none */
+    jb_sm_read_enable(&ev->doc, 0, &ev->sm);
     return true;
 }
 
@@ -205,8 +232,7 @@ static bool on_resume(struct jb_stream *s, struct jb__arena *arena, struct jb_st
 {
     if (s->state != JB_STREAM_STATE_BINDING)
         return refuse(s, ev);
-    ev->sm.id = jb_node_attr(&ev->doc, 0, "previd", arena);
-    if (!read_h(ev) || ev->sm.id.n == 0)
+    if (!jb_sm_read_resume(&ev->doc, 0, arena, &ev->sm))
         return jb__stream_fault(s, ev, JB_STREAM_INVALID_XML,
                                 "<resume/> has a previd, and a number as its h");
     ev->kind = JB_STREAM_EVENT_SM_RESUME;
@@ -227,7 +253,7 @@ static bool on_answer(struct jb_stream *s, struct jb_stream_event *ev)
 {
     if (!s->sm.on)
         return refuse(s, ev);
-    if (!read_h(ev))
+    if (!read_h(&ev->doc, 0, &ev->sm))
         return jb__stream_fault(s, ev, JB_STREAM_INVALID_XML, "<a/> has a number as its h");
     if (!jb_sendq_may_ack(&s->out, ev->sm.h + s->sm.out_base))
         return too_high(s, ev);

@@ -8,7 +8,11 @@
 #ifndef JB_CORE_SM_H
 #define JB_CORE_SM_H
 
+#include "base/arena.h"
+#include "core/fault.h"
 #include "core/sendq.h"
+#include "core/xml_parse.h"
+#include "core/xml_write.h"
 
 /* Of a stream. */
 struct jb_sm {
@@ -31,14 +35,31 @@ struct jb_sm_saved {
 
 /* What an element of stream management says; which fields, see jb_stream_event_kind. */
 struct jb_sm_event {
-    struct jb_str id;       /* `id` or `previd` */
-    struct jb_str location; /* where to resume; empty: anywhere */
+    struct jb_str id;        /* `id` or `previd` */
+    struct jb_str location;  /* where to resume; empty: anywhere */
     struct jb_str condition; /* name of the condition in <failed/> */
-    uint32_t h;             /* on the wire */
-    uint32_t max_s;         /* seconds a session waits for its resumption; 0: not said */
+    uint32_t h;              /* on the wire */
+    uint32_t max_s;          /* seconds a session waits for its resumption; 0: not said */
     bool has_h;
     bool resume;
 };
+
+/* What a client that enables it is given. */
+struct jb_sm_grant {
+    struct jb_str id;       /* to resume with; empty: it cannot be resumed */
+    struct jb_str location; /* where; empty: anywhere */
+    uint32_t max_s;         /* how long the session waits */
+};
+
+/* The answers, as elements of their own or within others (XEP-0386, XEP-0388). */
+void jb_sm_write_enabled(struct jb_xml *x, const struct jb_sm_grant *grant);
+void jb_sm_write_resumed(struct jb_xml *x, const struct jb_sm_saved *saved, struct jb_str id);
+/* `h`, on the wire, is what is known of the old stream, or NULL. */
+void jb_sm_write_failed(struct jb_xml *x, enum jb_stanza_error condition, const uint32_t *h);
+/* The wishes of an <enable/>, and of a <resume/>; false: it lacks what it must have. */
+void jb_sm_read_enable(const struct jb_doc *doc, uint16_t node, struct jb_sm_event *wish);
+JB_NODISCARD bool jb_sm_read_resume(const struct jb_doc *doc, uint16_t node,
+                                    struct jb__arena *arena, struct jb_sm_event *wish);
 
 /* The counter that <a/>, <resumed/> and <failed/> tell. */
 uint32_t jb_sm_handled_wire(const struct jb_sm *sm);

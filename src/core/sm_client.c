@@ -18,12 +18,6 @@ int jb_stream_sm_enable(struct jb_stream *s, bool resume)
     return jb__stream_text_send(&t, s);
 }
 
-void jb_stream_sm_enabled_inline(struct jb_stream *s)
-{
-    jb_assert(!s->sm.on && s->state == JB_STREAM_STATE_BOUND);
-    jb__sm_begin_counting(s);
-}
-
 int jb_stream_sm_resume(struct jb_stream *s, const struct jb_sm_saved *saved, struct jb_str id)
 {
     struct jb__stream_text t;
@@ -43,18 +37,6 @@ int jb_sm_acknowledge(struct jb_sm_saved *saved, uint32_t h)
         return JB_EINVAL;
     jb_sendq_ack(&saved->out, h + saved->sm.out_base);
     return 0;
-}
-
-void jb_stream_sm_go_on(struct jb_stream *s, struct jb_sm_saved *saved)
-{
-    jb_assert(!s->sm.on && s->state == JB_STREAM_STATE_BINDING);
-    jb_sendq_rewind(&saved->out);
-    saved->out.keep = true;
-    jb_sendq_splice(&s->out, &saved->out);
-    s->sm = saved->sm;
-    s->sm.ack_due = s->sm.ask_due = s->sm.asked = false;
-    s->received = saved->received;
-    s->state = JB_STREAM_STATE_BOUND;
 }
 
 /* ---- answers ---- */

@@ -407,6 +407,13 @@ void jb_stream_authenticated(struct jb_stream *s)
     jb_stream_set_config(s, s->config);
 }
 
+void jb_stream_continued(struct jb_stream *s)
+{
+    jb_assert(s->state == JB_STREAM_STATE_AUTHED);
+    s->state = JB_STREAM_STATE_BINDING;
+    s->open_sent = true;
+}
+
 void jb_stream_bound(struct jb_stream *s)
 {
     jb_assert(s->state == JB_STREAM_STATE_BINDING);

@@ -156,8 +156,8 @@ JB_NODISCARD int jb_stream_send(struct jb_stream *s, struct jb_stanza *stanza,
                                 const struct jb_wrap *wrap);
 /* Authentication succeeded: a restart is awaited, the larger limits hold. */
 void jb_stream_authenticated(struct jb_stream *s);
-/* A client that authenticated by SASL 2 (XEP-0388), right after jb_stream_authenticated(): there is
- * no restart, the stream goes on. */
+/* Authenticated by SASL 2 (XEP-0388), right after jb_stream_authenticated(): there is no restart,
+ * the stream goes on. */
 void jb_stream_continued(struct jb_stream *s);
 /* A resource is bound: stanzas pass. */
 void jb_stream_bound(struct jb_stream *s);
@@ -166,9 +166,8 @@ void jb_stream_bound(struct jb_stream *s);
 void jb_stream_ping(struct jb_stream *s);
 /* ---- stream management (XEP-0198; sm.c) ---- */
 
-/* Answers SM_ENABLE; counting begins.  `id` empty: it cannot be resumed. */
-JB_NODISCARD int jb_stream_sm_enabled(struct jb_stream *s, struct jb_str id, uint32_t max_s,
-                                      struct jb_str location);
+/* Answers SM_ENABLE; counting begins. */
+JB_NODISCARD int jb_stream_sm_enabled(struct jb_stream *s, const struct jb_sm_grant *grant);
 /* Refuses SM_ENABLE or SM_RESUME; `h`, on the wire, is what is known of the old stream, or NULL. */
 JB_NODISCARD int jb_stream_sm_failed(struct jb_stream *s, enum jb_stanza_error condition,
                                      const uint32_t *h);
@@ -180,16 +179,17 @@ JB_NODISCARD int jb_stream_sm_resumed(struct jb_stream *s, struct jb_sm_saved *s
                                       struct jb_str id);
 /* Ends the stream because SM_RESUME acknowledges more than the `sent` stanzas there were. */
 void jb_stream_sm_too_high(struct jb_stream *s, uint32_t h, uint32_t sent);
+/* The same where the answer was within another element (XEP-0388; jb_sm_write_resumed()), and at a
+ * client after SM_RESUMED, jb_sm_acknowledge() and jb_sendq_take_acked(): goes on as that stream;
+ * what was not acknowledged is sent again.  It counts as bound. */
+void jb_stream_sm_go_on(struct jb_stream *s, struct jb_sm_saved *saved);
+/* It was enabled within another element (XEP-0386; jb_sm_write_enabled()): counting begins. */
+void jb_stream_sm_enabled_inline(struct jb_stream *s);
 /* The client's side (sm_client.c).  Asks to enable it; no stanza may be sent before the answer. */
 JB_NODISCARD int jb_stream_sm_enable(struct jb_stream *s, bool resume);
-/* It was enabled together with the resource (XEP-0386): counting begins. */
-void jb_stream_sm_enabled_inline(struct jb_stream *s);
 /* Asks to go on as the stream that left `saved`, whose name was `id`. */
 JB_NODISCARD int jb_stream_sm_resume(struct jb_stream *s, const struct jb_sm_saved *saved,
                                      struct jb_str id);
-/* After SM_RESUMED, jb_sm_acknowledge() and jb_sendq_take_acked(): goes on as that stream; what was
- * not acknowledged is sent again.  It counts as bound. */
-void jb_stream_sm_go_on(struct jb_stream *s, struct jb_sm_saved *saved);
 
 /* All up to this number of `received` is handled: what the next <a/> says. */
 void jb_stream_sm_handled(struct jb_stream *s, uint32_t received);

@@ -39,10 +39,3 @@ bool jb__stream_client_on_element(struct jb_stream *s, struct jb__arena *arena,
         return jb__stream_fault(s, ev, JB_STREAM_BAD_FORMAT, "the first element must be <open/>");
     return jb__stream_on_content(s, arena, ev);
 }
-
-void jb_stream_continued(struct jb_stream *s)
-{
-    jb_assert(s->ws.role == JB_ROLE_CLIENT && s->state == JB_STREAM_STATE_AUTHED);
-    s->state = JB_STREAM_STATE_BINDING;
-    s->open_sent = true;
-}

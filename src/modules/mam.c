@@ -229,22 +229,38 @@ static void write_end(struct jb_xml *x, const char *name, const struct server *s
     jb_xml_close(x);
 }
 
+void mam_add_ends(struct store_unit *unit, const struct mam_archive *source)
+{
+    struct store_range range = { .start_us = source->since_us,
+                                 .flags_mask = source->flags_mask,
+                                 .flags = source->flags,
+                                 .limit = 1 };
+
+    (void)store_unit_log_range(unit, source->owner, source->store, &range, 0);
+    range.backwards = true;
+    (void)store_unit_log_range(unit, source->owner, source->store, &range, 0);
+}
+
+void mam_write_ends(const struct store_unit *unit, const struct server *server, struct jb_xml *x)
+{
+    const struct store_op *first = unit->ops, *last = first->next;
+
+    jb_xml_open(x, "metadata", JB_NS_MAM);
+    if (first->rows) {
+        write_end(x, "start", server, first->rows);
+        write_end(x, "end", server, last->rows);
+    }
+    jb_xml_close(x);
+}
+
 static void on_ends(struct store_unit *unit)
 {
     struct iq *iq = unit->ctx;
-    const struct server *server = iq->reactor->server;
-    const struct store_op *first = unit->ops, *last = first->next;
 
     if (unit->rc != 0) {
         iq_refuse(iq, unreadable);
     } else {
-        struct jb_xml *x = iq_result(iq);
-        jb_xml_open(x, "metadata", JB_NS_MAM);
-        if (first->rows) {
-            write_end(x, "start", server, first->rows);
-            write_end(x, "end", server, last->rows);
-        }
-        jb_xml_close(x);
+        mam_write_ends(unit, iq->reactor->server, iq_result(iq));
         iq_send(iq);
     }
     store_unit_free(unit);
@@ -254,14 +270,8 @@ void mam_answer_metadata(struct iq *iq, const struct mam_archive *source)
 {
     struct reactor *r = iq->reactor;
     struct store_unit *unit = store_unit_new(r->server->store, &r->port, on_ends, iq);
-    struct store_range range = { .start_us = source->since_us,
-                                 .flags_mask = source->flags_mask,
-                                 .flags = source->flags,
-                                 .limit = 1 };
 
-    (void)store_unit_log_range(unit, source->owner, source->store, &range, 0);
-    range.backwards = true;
-    (void)store_unit_log_range(unit, source->owner, source->store, &range, 0);
+    mam_add_ends(unit, source);
     if (store_unit_submit(unit) != 0) {
         store_unit_free(unit);
         iq_refuse(iq, unreadable);

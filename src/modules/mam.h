@@ -6,6 +6,7 @@
 
 #include "modules/mam_query.h"
 
+struct server;
 struct session;
 
 /* A query (section 4) of a session here: results go to it, then the answer.  `iq` is held; `ended`
@@ -17,5 +18,10 @@ void mam_answer_query(struct iq *iq, const struct mam_archive *source,
 void mam_answer_form(struct iq *iq);
 /* The ends of the archive (section 5); `iq` is held. */
 void mam_answer_metadata(struct iq *iq, const struct mam_archive *source);
+
+/* The same as a part of something else: adds the reads to a unit that has no others ... */
+void mam_add_ends(struct store_unit *unit, const struct mam_archive *source);
+/* ... and writes what they found, <metadata/>. */
+void mam_write_ends(const struct store_unit *unit, const struct server *server, struct jb_xml *x);
 
 #endif

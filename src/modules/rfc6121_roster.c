@@ -446,8 +446,9 @@ static enum verdict on_out(struct session *s, struct jb_stanza *stanza, struct j
     return REJECT;
 }
 
-static enum verdict on_features(struct conn *c, struct jb_xml *x)
+static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
 {
+    (void)resuming;
     if (!c->authenticated)
         return NEXT;
     jb_xml_leaf(x, "ver", JB_NS_ROSTER_VER, JB_STR_NONE);

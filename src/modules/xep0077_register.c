@@ -283,8 +283,9 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     return NEXT;
 }
 
-static enum verdict on_features(struct conn *c, struct jb_xml *x)
+static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
 {
+    (void)resuming;
     if (!c->authenticated && c->host->config->registration && register_is_safe(c))
         jb_xml_leaf(x, "register", JB_NS_REGISTER_FEATURE, JB_STR_NONE);
     return NEXT;

@@ -39,8 +39,9 @@ static void host_ver(const struct host *host, struct jb__arena *arena, char ver[
     jb__buf_deinit(&buf);
 }
 
-static enum verdict on_features(struct conn *c, struct jb_xml *x)
+static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
 {
+    (void)resuming;
     char ver[CAPS_VER_BYTES + 1];
 
     if (!c->authenticated) /* nobody may ask before */

@@ -12,9 +12,9 @@ struct loading {
     struct session_saved_ops saved;
 };
 
-static enum verdict on_features(struct conn *c, struct jb_xml *x)
+static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
 {
-    if (c->authenticated)
+    if (c->authenticated && !c->stream.sm.on && !resuming)
         jb_xml_leaf(x, "sm", JB_NS_SM, JB_STR_NONE);
     return NEXT;
 }

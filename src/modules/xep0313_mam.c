@@ -48,14 +48,21 @@ static int64_t since_us(const struct user *u, const struct host *host)
     return days == 0 || since < 0 ? 0 : since;
 }
 
-static struct mam_archive archive_of(const struct iq *iq)
+static struct mam_archive archive_of(const struct user *u, const struct host *host)
 {
-    return (struct mam_archive){ .owner = jb_jid_str(iq->user->jid),
+    return (struct mam_archive){ .owner = jb_jid_str(u->jid),
                                  .store = archive_store,
-                                 .by = iq->user->jid,
+                                 .by = u->jid,
                                  .flags_mask = ARCHIVE_KEPT,
                                  .flags = ARCHIVE_KEPT,
-                                 .since_us = since_us(iq->user, iq->host) };
+                                 .since_us = since_us(u, host) };
+}
+
+void mam_add_account_ends(struct user *u, const struct host *host, struct store_unit *unit)
+{
+    struct mam_archive source = archive_of(u, host);
+
+    mam_add_ends(unit, &source);
 }
 
 /* ---- requests ---- */
@@ -83,7 +90,7 @@ static void on_ended(struct session *s)
 static void ask_query(void *ctx)
 {
     struct iq *iq = ctx;
-    struct mam_archive source = archive_of(iq);
+    struct mam_archive source = archive_of(iq->user, iq->host);
 
     mam_answer_query(iq, &source, on_ended);
 }
@@ -113,7 +120,7 @@ static void on_form(struct iq *iq)
 static void ask_metadata(void *ctx)
 {
     struct iq *iq = ctx;
-    struct mam_archive source = archive_of(iq);
+    struct mam_archive source = archive_of(iq->user, iq->host);
 
     mam_answer_metadata(iq, &source);
 }

@@ -14,8 +14,9 @@ static void write_number(struct jb_xml *x, const char *name, uint32_t value)
 }
 
 /* The limits that hold from these features on. */
-static enum verdict on_features(struct conn *c, struct jb_xml *x)
+static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
 {
+    (void)resuming;
     const struct jb_limits *l = conn_limits(c);
     /* The server pings first; where it never does, silence ends the stream. */
     uint32_t idle_ms = l->ws_ping_interval_ms ? l->ws_ping_interval_ms : l->ws_ping_timeout_ms;

@@ -11,12 +11,15 @@
 #include "server/server.h"
 #include "server/user.h"
 
+#include <openssl/sha.h>
+
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
 /* A SASL exchange.  While the store or the thread pool works for it, it outlives its connection's
  * interest in it. */
 struct auth {
     struct conn *conn; /* a reference */
+    const struct auth_profile *profile;
     struct jb__sasl_server sasl;
     struct jb__sasl_context ctx;
     struct jb__sasl_hash hash; /* the copy that the pool works on */
@@ -24,6 +27,8 @@ struct auth {
     bool busy;      /* store or pool will come back; the connection is held meanwhile */
     bool cancelled; /* nobody waits for the outcome any more */
     bool disabled;  /* the account is */
+    bool known;     /* it exists, and `mark` is of its credentials */
+    uint8_t mark[AUTH_MARK_BYTES];
     uint8_t binding[JB__SASL_BINDING_COUNT][JB__BINDING_BYTES];
 };
 
@@ -46,6 +51,29 @@ static struct jb__sasl_facts facts_of(const struct conn *c)
     return f;
 }
 
+uint32_t auth_offered(const struct conn *c)
+{
+    struct jb__sasl_facts f = facts_of(c);
+
+    return profile_restrict(profile_of(c->reactor, c->host), jb__sasl_offer(&f));
+}
+
+bool auth_is_private(const struct conn *c)
+{
+    struct jb__sasl_facts f = facts_of(c);
+
+    return f.tls || f.tls_outside || f.loopback;
+}
+
+struct jb_str auth_binding(const struct conn *c, enum jb__sasl_binding binding,
+                           uint8_t data[JB__BINDING_BYTES])
+{
+    size_t n = binding == JB__SASL_TLS_EXPORTER ? jb__sock_binding_exporter(&c->sock, data)
+                                                : jb__sock_binding_end_point(&c->sock, data);
+
+    return jb_str((const char *)data, n);
+}
+
 static void write_bindings(struct jb_xml *x, const struct jb__sasl_facts *f)
 {
     jb_xml_open(x, "sasl-channel-binding", JB_NS_CHANNEL_BINDING);
@@ -59,21 +87,26 @@ static void write_bindings(struct jb_xml *x, const struct jb__sasl_facts *f)
     jb_xml_close(x);
 }
 
-void auth_write_features(struct conn *c, struct jb_xml *x)
+void auth_write_mechanisms(uint32_t offered, struct jb_xml *x)
 {
-    struct jb__sasl_facts f = facts_of(c);
-    uint32_t offered = profile_restrict(profile_of(c->reactor, c->host), jb__sasl_offer(&f));
-
-    jb_xml_open(x, "mechanisms", JB_NS_SASL);
     for (enum jb__sasl_mech mech = 0; mech < JB__SASL_MECH_COUNT; mech++)
         if (offered & JB__SASL_BIT(mech))
             jb_xml_leaf(x, "mechanism", JB_NS_NONE, jb__sasl_mech_name(mech));
+}
+
+void auth_write_features(struct conn *c, struct jb_xml *x)
+{
+    struct jb__sasl_facts f = facts_of(c);
+    uint32_t offered = auth_offered(c);
+
+    jb_xml_open(x, "mechanisms", JB_NS_SASL);
+    auth_write_mechanisms(offered, x);
     jb_xml_close(x);
     if (offered & JB__SASL_ANY_PLUS)
         write_bindings(x, &f);
 }
 
-/* ---- answers ---- */
+/* ---- the words of RFC 6120 ---- */
 
 static void send_element(struct conn *c, const char *name, struct jb_str text)
 {
@@ -89,26 +122,62 @@ static void send_element(struct conn *c, const char *name, struct jb_str text)
     conn_mark_dirty(c);
 }
 
-static void send_failure(struct conn *c, enum jb__sasl_failure failure)
+void auth_write_condition(enum jb__sasl_failure failure, struct jb_xml *x)
 {
     char name[64];
     struct jb_str text = jb__sasl_failure_name(failure);
-    struct jb__buf buf;
-    struct jb_xml x;
 
     jb_assert(text.n < sizeof name);
     memcpy(name, text.p, text.n);
     name[text.n] = '\0';
+    jb_xml_leaf(x, name, JB_NS_SASL, JB_STR_NONE);
+}
+
+static void sasl_failure(struct conn *c, enum jb__sasl_failure failure)
+{
+    struct jb__buf buf;
+    struct jb_xml x;
+
     jb__buf_init(&buf, alloc, 1024);
     jb_xml_begin(&x, &buf);
     jb_xml_open(&x, "failure", JB_NS_SASL);
-    jb_xml_leaf(&x, name, JB_NS_NONE, JB_STR_NONE);
+    auth_write_condition(failure, &x);
     jb_xml_close(&x);
     if (jb_xml_end(&x) != 0 || jb_stream_send_raw(&c->stream, jb__buf_str(&buf)) != 0)
         conn_close(c, "no memory for an answer");
     jb__buf_deinit(&buf);
     conn_mark_dirty(c);
 }
+
+static void sasl_challenge(struct conn *c, struct jb_str text)
+{
+    send_element(c, "challenge", text);
+}
+
+static void sasl_success(struct conn *c, const struct auth_success *how)
+{
+    send_element(c, "success", how->text);
+}
+
+static void sasl_home(struct conn *c)
+{
+    conn_release(c); /* the stream is opened again */
+}
+
+static void sasl_drop(struct conn *c)
+{
+    (void)c;
+}
+
+static const struct auth_profile sasl_profile = {
+    .challenge = sasl_challenge,
+    .failure = sasl_failure,
+    .success = sasl_success,
+    .home = sasl_home,
+    .drop = sasl_drop,
+};
+
+/* ---- the outcome ---- */
 
 static void log_failure(const struct conn *c, enum jb__sasl_failure failure)
 {
@@ -119,11 +188,11 @@ static void log_failure(const struct conn *c, enum jb__sasl_failure failure)
            JB_F("reason", jb__sasl_failure_name(failure)));
 }
 
-static void fail(struct conn *c, enum jb__sasl_failure failure)
+void auth_fail(struct conn *c, const struct auth_profile *profile, enum jb__sasl_failure failure)
 {
     c->reactor->counters.login_failures++;
     log_failure(c, failure);
-    send_failure(c, failure);
+    profile->failure(c, failure);
     if (failure != JB__SASL_ABORTED)
         gate_tell(c->reactor, GATE_AUTH_FAILED, &c->address);
     if (++c->failures >= conn_limits(c)->auth_attempts) {
@@ -131,6 +200,50 @@ static void fail(struct conn *c, enum jb__sasl_failure failure)
         c->reason = "too many failed logins";
         jb_stream_fail(&c->stream, JB_STREAM_POLICY_VIOLATION, c->reason);
     }
+}
+
+/* At home: the user is loaded with the first stanza that needs him. */
+static void on_home(struct conn *c)
+{
+    if (c->phase != CONN_CLOSED) {
+        c->user = c->anonymous ? user_get_anonymous(c->reactor, c->login)
+                               : user_get(c->reactor, c->login);
+        user_pin(c->user);
+    }
+    c->profile->home(c);
+}
+
+static void take_login(struct conn *c, struct jb_str local)
+{
+    struct jb_jid jid;
+    int rc = jb_jid_make(local, jb_jid_str(c->host->jid), JB_STR_NONE, &c->reactor->arena, &jid);
+
+    jb_assert(rc == 0);
+    c->login = jid;
+    c->login.p = memcpy(jb_alloc(alloc, jb_jid_str(jid).n), jid.p, jb_jid_str(jid).n);
+    jb_free(alloc, (void *)(uintptr_t)c->claimed.p);
+    c->claimed = JB_STR_NONE;
+}
+
+void auth_succeed(struct conn *c, const struct auth_profile *profile,
+                  const struct auth_success *how)
+{
+    struct reactor *r = c->reactor;
+    char id[JB__RANDOM_ID_BYTES + 1];
+
+    c->profile = profile;
+    c->anonymous = how->local.n == 0;
+    jb__random_id(id);
+    take_login(c, c->anonymous ? jb_str(id, JB__RANDOM_ID_BYTES) : how->local);
+    c->authenticated = c->told_gate = true;
+    r->counters.logins++;
+    gate_tell(r, GATE_AUTHENTICATED, &c->address);
+    jb_log(JB_LOG_INFO, "login", JB_F("jid", jb_jid_str(c->login)),
+           JB_F("mechanism", how->mechanism));
+    jb_stream_authenticated(&c->stream);
+    conn_hold(c);
+    profile->success(c, how);
+    conn_move(c, router_home(r, c->login), on_home);
 }
 
 /* ---- the exchange ---- */
@@ -186,6 +299,11 @@ static void go_on(struct auth *a, enum jb__sasl_step next)
     conn_unref(c);
 }
 
+void auth_mark(struct jb_str record, uint8_t mark[AUTH_MARK_BYTES])
+{
+    SHA256((const unsigned char *)record.p, record.n, mark);
+}
+
 static void on_account(struct store_unit *u)
 {
     struct auth *a = u->ctx;
@@ -203,6 +321,9 @@ static void on_account(struct store_unit *u)
                 a->ctx.iterations =
                     profile_fake_iterations(profile_of(a->conn->reactor, a->conn->host),
                                             a->conn->reactor, jb__sasl_server_user(&a->sasl));
+            a->known = known;
+            if (known)
+                auth_mark(op->rows->bytes, a->mark);
             a->disabled = known && (op->rows->flags & STORE_ACCOUNT_DISABLED);
             go_on(a, jb__sasl_server_credentials(&a->sasl, known ? &found : NULL));
         }
@@ -267,45 +388,35 @@ static bool hash(struct auth *a)
     return true;
 }
 
-/* At home: the user is loaded with the first stanza that needs him. */
-static void on_home(struct conn *c)
-{
-    if (c->phase != CONN_CLOSED) {
-        c->user = c->anonymous ? user_get_anonymous(c->reactor, c->login)
-                               : user_get(c->reactor, c->login);
-        user_pin(c->user);
-    }
-    conn_release(c);
-}
-
 static void succeed(struct auth *a)
 {
     struct conn *c = conn_ref(a->conn);
-    struct reactor *r = c->reactor;
-    char id[JB__RANDOM_ID_BYTES + 1];
-    struct jb_str local = jb__sasl_server_user(&a->sasl);
+    struct jb__arena *arena = &c->reactor->arena;
+    const struct auth_profile *profile = a->profile;
+    uint8_t mark[AUTH_MARK_BYTES];
+    struct auth_success how = {
+        .local = jb__arena_str(arena, jb__sasl_server_user(&a->sasl)),
+        .mechanism = jb__sasl_mech_name(a->sasl.mech),
+        .text = jb__arena_str(arena, a->sasl.out),
+        .mark = a->known ? memcpy(mark, a->mark, sizeof mark) : NULL,
+    };
+
+    end(a);
+    auth_succeed(c, profile, &how);
+    conn_unref(c);
+}
+
+/* Who says as whom he acts says the same in the stream's header (XEP-0388 section 2.3). */
+static bool contradicts_itself(const struct auth *a)
+{
+    const struct conn *c = a->conn;
     struct jb_jid jid;
 
-    c->anonymous = a->sasl.mech == JB__SASL_ANONYMOUS;
-    if (c->anonymous) {
-        jb__random_id(id);
-        local = jb_str(id, JB__RANDOM_ID_BYTES);
-    }
-    int rc = jb_jid_make(local, jb_jid_str(c->host->jid), JB_STR_NONE, &r->arena, &jid);
-    jb_assert(rc == 0);
-    c->login = jid;
-    c->login.p = memcpy(jb_alloc(alloc, jb_jid_str(jid).n), jid.p, jb_jid_str(jid).n);
-    c->authenticated = c->told_gate = true;
-    r->counters.logins++;
-    gate_tell(r, GATE_AUTHENTICATED, &c->address);
-    jb_log(JB_LOG_INFO, "login", JB_F("jid", jb_jid_str(jid)),
-           JB_F("mechanism", jb__sasl_mech_name(a->sasl.mech)));
-    send_element(c, "success", a->sasl.out);
-    end(a);
-    jb_stream_authenticated(&c->stream);
-    conn_hold(c);
-    conn_move(c, router_home(r, c->login), on_home);
-    conn_unref(c);
+    if (!a->profile->alone || !a->sasl.as_named || c->claimed.n == 0)
+        return false;
+    int rc = jb_jid_make(jb__sasl_server_user(&a->sasl), jb_jid_str(c->host->jid), JB_STR_NONE,
+                         &c->reactor->arena, &jid);
+    return rc != 0 || !jb_str_eq(jb_jid_str(jid), c->claimed);
 }
 
 static void step(struct auth *a, enum jb__sasl_step next)
@@ -316,7 +427,7 @@ static void step(struct auth *a, enum jb__sasl_step next)
 
     switch (next) {
     case JB__SASL_CHALLENGE:
-        send_element(c, "challenge", a->sasl.out);
+        a->profile->challenge(c, a->sasl.out);
         return;
     case JB__SASL_NEED_CREDENTIALS:
         waits = look_up(a);
@@ -327,11 +438,11 @@ static void step(struct auth *a, enum jb__sasl_step next)
         failure = JB__SASL_TEMPORARY_AUTH_FAILURE;
         break;
     case JB__SASL_SUCCESS:
-        if (!a->disabled) {
+        if (!a->disabled && !contradicts_itself(a)) {
             succeed(a);
             return;
         }
-        failure = JB__SASL_ACCOUNT_DISABLED;
+        failure = a->disabled ? JB__SASL_ACCOUNT_DISABLED : JB__SASL_INVALID_AUTHZID;
         break;
     case JB__SASL_FAILURE:
         break;
@@ -341,56 +452,67 @@ static void step(struct auth *a, enum jb__sasl_step next)
         conn_hold(c);
         return;
     }
-    fail(c, failure);
+    const struct auth_profile *profile = a->profile;
     end(a);
+    auth_fail(c, profile, failure);
 }
 
-static void begin(struct conn *c, const struct jb_stream_event *ev)
+void auth_begin(struct conn *c, const struct auth_profile *profile, struct jb_str mechanism,
+                struct jb_str initial)
 {
     struct auth *a = jb_zalloc(alloc, sizeof *a);
-    struct jb__arena *arena = &c->reactor->arena;
-    struct jb__sasl_facts facts = facts_of(c);
     uint8_t nonce[JB__SASL_NONCE_BYTES];
 
+    jb_assert(!c->auth);
     a->conn = conn_ref(c);
+    a->profile = c->profile = profile;
     c->auth = a;
     a->ctx = (struct jb__sasl_context){
         .alloc = alloc,
         .limits = conn_limits(c),
         .host = jb_jid_str(c->host->jid),
-        .offered = profile_restrict(profile_of(c->reactor, c->host), jb__sasl_offer(&facts)),
+        .offered = auth_offered(c),
         .secret = c->reactor->server->secret,
         .iterations = c->host->conf->config->scram_iterations,
     };
-    a->ctx.binding[JB__SASL_TLS_EXPORTER] =
-        jb_str((const char *)a->binding[JB__SASL_TLS_EXPORTER],
-               jb__sock_binding_exporter(&c->sock, a->binding[JB__SASL_TLS_EXPORTER]));
-    a->ctx.binding[JB__SASL_TLS_SERVER_END_POINT] =
-        jb_str((const char *)a->binding[JB__SASL_TLS_SERVER_END_POINT],
-               jb__sock_binding_end_point(&c->sock, a->binding[JB__SASL_TLS_SERVER_END_POINT]));
+    for (enum jb__sasl_binding i = 0; i < JB__SASL_BINDING_COUNT; i++)
+        a->ctx.binding[i] = auth_binding(c, i, a->binding[i]);
     jb__random(nonce, sizeof nonce);
-    struct jb__sasl_request request = {
-        .mech = jb_node_attr(&ev->doc, 0, "mechanism", arena),
-        .initial = jb_node_text(&ev->doc, 0, arena),
-        .nonce = nonce,
-    };
+    struct jb__sasl_request request = { .mech = mechanism, .initial = initial, .nonce = nonce };
     step(a, jb__sasl_server_begin(&a->sasl, &a->ctx, &request));
+}
+
+void auth_respond(struct conn *c, struct jb_str text)
+{
+    jb_assert(c->auth);
+    step(c->auth, jb__sasl_server_response(&c->auth->sasl, text));
+}
+
+bool auth_is_under_way(const struct conn *c, const struct auth_profile *profile)
+{
+    return c->auth && c->auth->profile == profile;
+}
+
+bool auth_is_alone(const struct conn *c)
+{
+    return c->auth && c->auth->profile->alone;
 }
 
 void auth_on_element(struct conn *c, const struct jb_stream_event *ev)
 {
-    struct auth *a = c->auth;
+    struct jb__arena *arena = &c->reactor->arena;
 
-    if (jb_node_is(&ev->doc, 0, "auth", JB_NS_SASL) && !a) {
-        begin(c, ev);
-    } else if (jb_node_is(&ev->doc, 0, "response", JB_NS_SASL) && a) {
-        step(a, jb__sasl_server_response(&a->sasl, jb_node_text(&ev->doc, 0, &c->reactor->arena)));
+    if (jb_node_is(&ev->doc, 0, "auth", JB_NS_SASL) && !c->auth) {
+        auth_begin(c, &sasl_profile, jb_node_attr(&ev->doc, 0, "mechanism", arena),
+                   jb_node_text(&ev->doc, 0, arena));
+    } else if (jb_node_is(&ev->doc, 0, "response", JB_NS_SASL) && c->auth) {
+        auth_respond(c, jb_node_text(&ev->doc, 0, arena));
     } else if (jb_node_is(&ev->doc, 0, "abort", JB_NS_SASL)) {
         auth_cancel(c);
-        fail(c, JB__SASL_ABORTED);
+        auth_fail(c, &sasl_profile, JB__SASL_ABORTED);
     } else {
         auth_cancel(c);
-        fail(c, JB__SASL_MALFORMED_REQUEST);
+        auth_fail(c, &sasl_profile, JB__SASL_MALFORMED_REQUEST);
     }
 }
 

@@ -42,6 +42,9 @@ void conn_unref(struct conn *c)
     jb__buf_deinit(&c->out);
     jb_free(alloc, c->target);
     jb_free(alloc, c->origin);
+    if (c->profile)
+        c->profile->drop(c);
+    jb_free(alloc, (void *)c->claimed.p);
     jb_free(alloc, (void *)c->login.p);
     jb_free(alloc, c);
 }

@@ -11,16 +11,19 @@
 #include "core/deflate.h"
 #include "core/stream.h"
 #include "net/sock.h"
+#include "server/agent.h"
 #include "server/host.h"
 #include "server/wheel.h"
 
 #include <uv.h>
 
 struct auth;
+struct auth_profile;
 struct conn_http;
 struct listener;
 struct reactor;
 struct resumption;
+struct sasl2;
 struct session;
 struct user;
 
@@ -87,13 +90,17 @@ struct conn {
     struct jb__inflate inflate; /* a compressed message in progress */
     struct jb_ws_inflater inflate_ops;
     struct jb_ws_deflater deflate_ops;
-    uint8_t deflate_bits;    /* window of what we send; 0: not negotiated */
-    const struct host *host; /* once the stream is open; of reactor->conf */
-    uint64_t closing_ms;     /* when the stream began to close; 0: it has not */
-    struct auth *auth;       /* a SASL exchange in progress */
-    struct jb_jid login;     /* bare, once authenticated; the text is ours */
-    bool anonymous;          /* by SASL ANONYMOUS */
-    struct user *user;       /* once authenticated and home: pinned */
+    uint8_t deflate_bits;               /* window of what we send; 0: not negotiated */
+    const struct host *host;            /* once the stream is open; of reactor->conf */
+    uint64_t closing_ms;                /* when the stream began to close; 0: it has not */
+    struct auth *auth;                  /* a SASL exchange in progress */
+    const struct auth_profile *profile; /* how its client authenticates; NULL: not begun */
+    struct sasl2 *sasl2;                /* XEP-0388: what is to be done with the authentication */
+    struct agent agent;                 /* of its client, once authenticated */
+    struct jb_str claimed; /* bare address in the `from` of its <open/>; ours; empty: none */
+    struct jb_jid login;   /* bare, once authenticated; the text is ours */
+    bool anonymous;        /* by SASL ANONYMOUS */
+    struct user *user;     /* once authenticated and home: pinned */
     struct session *session;
     uint64_t confirm_ms;           /* CONFIRM_LATER: when */
     uint8_t confirm;               /* enum conn_confirm */
@@ -146,6 +153,11 @@ void conn_schedule(struct conn *c);
 /* Begins a phase: its deadline counts from now. */
 void conn_set_phase(struct conn *c, enum conn_phase phase);
 
+/* Ends the stream with an error. */
+void conn_stream_fail(struct conn *c, enum jb_stream_error error, const char *words);
+/* Queues <stream:features/>: what can be negotiated now; `resuming`: the session that the stream
+ * goes on with is there already. */
+void conn_send_features(struct conn *c, bool resuming);
 /* True when PLAIN and the like may be used (TLS, TLS outside, or this machine). */
 bool conn_is_loopback(const struct conn *c);
 

@@ -88,7 +88,7 @@ void conn_adopt(struct conn *c)
 
 /* ---- negotiation ---- */
 
-static void send_features(struct conn *c)
+void conn_send_features(struct conn *c, bool resuming)
 {
     struct jb__buf buf;
     struct jb_xml x;
@@ -97,11 +97,11 @@ static void send_features(struct conn *c)
     jb_xml_begin(&x, &buf);
     jb_xml_open(&x, "stream:features", JB_NS_NONE);
     jb_xml_attr(&x, "xmlns:stream", jb_ns_uri(JB_NS_STREAMS));
-    if (c->authenticated)
-        jb_xml_leaf(&x, "bind", JB_NS_BIND, JB_STR_NONE);
-    else
+    if (!c->authenticated)
         auth_write_features(c, &x);
-    (void)hooks_run(features, c->host, (c, &x));
+    else if (!c->session && !resuming)
+        jb_xml_leaf(&x, "bind", JB_NS_BIND, JB_STR_NONE);
+    (void)hooks_run(features, c->host, (c, resuming, &x));
     jb_xml_close(&x);
     if (jb_xml_end(&x) != 0 || jb_stream_send_raw(&c->stream, jb__buf_str(&buf)) != 0)
         conn_close(c, "no memory for the stream's features");
@@ -118,7 +118,7 @@ static const struct host *asked_host(struct conn *c, struct jb_str to)
     return conf_find_host(c->reactor->conf, domain);
 }
 
-static void stream_error(struct conn *c, enum jb_stream_error error, const char *words)
+void conn_stream_fail(struct conn *c, enum jb_stream_error error, const char *words)
 {
     if (!c->reason)
         c->reason = words;
@@ -141,34 +141,48 @@ static void take_lang(struct conn *c, struct jb_str lang)
     }
 }
 
+/* Who the client says it is; nobody believes it yet. */
+static void take_claim(struct conn *c, struct jb_str from)
+{
+    struct jb_jid jid;
+
+    jb_free(alloc, (void *)(uintptr_t)c->claimed.p);
+    c->claimed = JB_STR_NONE;
+    if (c->authenticated || jb_jid_parse(from, &c->reactor->arena, &jid) != 0 || !jid.local)
+        return;
+    struct jb_str bare = jb_jid_bare_str(jid);
+    c->claimed = jb_str(memcpy(jb_alloc(alloc, bare.n), bare.p, bare.n), bare.n);
+}
+
 static void on_open(struct conn *c, const struct jb_stream_event *ev)
 {
     const struct host *host = asked_host(c, ev->to);
     char id[JB__RANDOM_ID_BYTES + 1];
 
     if (!host) {
-        stream_error(c, ev->to.n ? JB_STREAM_HOST_UNKNOWN : JB_STREAM_IMPROPER_ADDRESSING,
-                     "the 'to' of <open/> names no host that is served here");
+        conn_stream_fail(c, ev->to.n ? JB_STREAM_HOST_UNKNOWN : JB_STREAM_IMPROPER_ADDRESSING,
+                         "the 'to' of <open/> names no host that is served here");
         return;
     }
     /* Who authenticated is somebody at that host only. */
     if (c->authenticated && host != c->host) {
-        stream_error(c, JB_STREAM_HOST_UNKNOWN, "authenticated at another host");
+        conn_stream_fail(c, JB_STREAM_HOST_UNKNOWN, "authenticated at another host");
         return;
     }
     if (c->origin && !web_origin_allowed(host, jb_strz(c->origin))) {
-        stream_error(c, JB_STREAM_POLICY_VIOLATION,
-                     "pages of this origin may not connect to this host (option `origins`)");
+        conn_stream_fail(c, JB_STREAM_POLICY_VIOLATION,
+                         "pages of this origin may not connect to this host (option `origins`)");
         return;
     }
     c->host = host;
     take_lang(c, ev->lang);
+    take_claim(c, ev->from);
     jb__random_id(id);
     if (jb_stream_open(&c->stream, jb_jid_str(host->jid), JB_STR_NONE,
                        jb_str(id, JB__RANDOM_ID_BYTES)) != 0)
         conn_close(c, "no memory for a stream header");
     else
-        send_features(c);
+        conn_send_features(c, false);
 }
 
 /* ---- resource binding (RFC 6120 section 7) ---- */
@@ -242,7 +256,7 @@ static void on_user_ready(struct user *u, void *ctx)
         if (u->state == USER_READY)
             bind_now(u, c, b->request);
         else
-            stream_error(c, JB_STREAM_NOT_AUTHORIZED, "the account does not exist any more");
+            conn_stream_fail(c, JB_STREAM_NOT_AUTHORIZED, "the account does not exist any more");
         conn_mark_dirty(c);
     }
     jb_stanza_unref(b->request);
@@ -281,8 +295,8 @@ static void on_early_iq(struct conn *c, struct jb_draft *draft)
     }
     if (!c->authenticated && iq_dispatch_stranger(c, draft))
         return;
-    stream_error(c, JB_STREAM_NOT_AUTHORIZED,
-                 "a stanza before authentication and resource binding");
+    conn_stream_fail(c, JB_STREAM_NOT_AUTHORIZED,
+                     "a stanza before authentication and resource binding");
 }
 
 /* ---- stanzas ---- */
@@ -345,8 +359,29 @@ static void on_close(struct conn *c)
     conn_schedule(c);
 }
 
+/* XEP-0388 section 2.5: what may not come while somebody authenticates. */
+static bool interrupts(const struct conn *c, const struct jb_stream_event *ev)
+{
+    if (!auth_is_alone(c))
+        return false;
+    return ev->kind == JB_STREAM_EVENT_SASL || ev->kind == JB_STREAM_EVENT_STANZA ||
+           (ev->kind == JB_STREAM_EVENT_ELEMENT && ev->doc.nodes[0].ns != JB_NS_SASL2);
+}
+
+/* Neither a stanza nor of a protocol that the stream itself knows: some module's. */
+static void on_element(struct conn *c, const struct jb_stream_event *ev)
+{
+    if (hooks_run(element, c->host, (c, &ev->doc)) == NEXT)
+        conn_stream_fail(c, JB_STREAM_UNSUPPORTED_STANZA_TYPE,
+                         "an element nobody here understands");
+}
+
 static void on_event(struct conn *c, struct jb_stream_event *ev)
 {
+    if (interrupts(c, ev)) {
+        conn_stream_fail(c, JB_STREAM_POLICY_VIOLATION, "not while you authenticate");
+        return;
+    }
     switch (ev->kind) {
     case JB_STREAM_EVENT_OPEN:
         on_open(c, ev);
@@ -358,7 +393,7 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
         on_stanza(c, &ev->draft);
         break;
     case JB_STREAM_EVENT_ELEMENT:
-        stream_error(c, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "an element nobody here understands");
+        on_element(c, ev);
         break;
     case JB_STREAM_EVENT_SM_ENABLE:
         session_sm_enable(c->session, &ev->sm);
@@ -490,7 +525,7 @@ void conn_stream_timeout(struct conn *c)
         conn_close(c, "the client did not finish the close");
     } else if (c->phase == CONN_STREAM && !c->session) {
         conn_limit(c, JB_LIMIT_auth_timeout_ms);
-        stream_error(c, JB_STREAM_CONNECTION_TIMEOUT, "no login in time");
+        conn_stream_fail(c, JB_STREAM_CONNECTION_TIMEOUT, "no login in time");
     } else if (c->reactor->now_ms - c->heard_ms >= l->ws_ping_timeout_ms) {
         conn_limit(c, JB_LIMIT_ws_ping_timeout_ms);
         conn_close(c, "no sign of life from the client");

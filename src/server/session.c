@@ -64,10 +64,34 @@ static bool settle_conflict(struct user *u, struct session *other, struct jb_str
     }
 }
 
+static struct session *find_superseded(const struct user *u, const struct agent *agent, bool all)
+{
+    jb__list_each(it, next, &u->sessions)
+    {
+        struct session *s = jb__container_of(it, struct session, node);
+        if (agent_same(&s->agent, agent) && (all || !s->conn))
+            return s;
+    }
+    return NULL;
+}
+
+void session_supersede(struct user *u, const struct agent *agent, bool all)
+{
+    struct session *s;
+
+    while ((s = find_superseded(u, agent, all))) {
+        jb_log(JB_LOG_INFO, "its client begins anew", JB_F("jid", jb_jid_str(s->jid)));
+        session_fail(s, JB_STREAM_CONFLICT, "replaced by a new session of the same client");
+        session_end(s);
+    }
+}
+
 struct session *session_bind(struct user *u, struct conn *c, struct jb_str resource,
                              struct jb_fault *fault)
 {
     char id[JB__RANDOM_ID_BYTES + 1];
+
+    session_supersede(u, &c->agent, false);
     struct session *other = resource.n ? user_find_session(u, resource) : NULL;
 
     if (other && !settle_conflict(u, other, &resource, fault))
@@ -85,6 +109,7 @@ struct session *session_bind(struct user *u, struct conn *c, struct jb_str resou
         resource = jb_str(id, JB__RANDOM_ID_BYTES);
     }
     struct session *s = new_session(u, c, resource);
+    s->agent = c->agent;
     c->session = s;
     user_session_added(u, s);
     u->reactor->counters.sessions++;

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "core/stanza.h"
+#include "server/agent.h"
 
 struct conn;
 struct custody;
@@ -18,26 +19,30 @@ struct session {
     struct user *user;
     struct conn *conn; /* carries its stream; NULL: it waits for its resumption (session_sm.h) */
     struct session_sm *sm; /* stream management; NULL: not enabled */
-    struct jb_jid jid; /* full; the text is in this block */
+    struct jb_jid jid;     /* full; the text is in this block */
     /* Its last presence broadcast (no `to`); NULL: not available. */
     struct jb_stanza *presence;
-    int64_t bound_us;      /* wall clock, when it was bound */
-    int8_t priority;       /* of that presence */
+    struct agent agent; /* of its client */
+    int64_t bound_us;   /* wall clock, when it was bound */
+    int8_t priority;    /* of that presence */
     /* What its client sent and is not committed yet, in order (custody.h). */
     struct custody *custody;
     struct custody *custody_todo; /* of these, the first that is not submitted */
     struct custody **custody_end;
     uint32_t custody_count;
-    bool throttled;        /* its connection is held because of them */
-    bool interested;       /* asked for the roster (RFC 6121 section 2.2): gets pushes */
-    uint32_t serial;       /* tells a session from a later one at the same address */
-    unsigned char *data;   /* the modules' room */
+    bool throttled;      /* its connection is held because of them */
+    bool interested;     /* asked for the roster (RFC 6121 section 2.2): gets pushes */
+    uint32_t serial;     /* tells a session from a later one at the same address */
+    unsigned char *data; /* the modules' room */
 };
 
 /* Takes a resource for an authenticated connection (RFC 6120 section 7) on the user's home
  * reactor: `resource` is prepared, empty lets the server choose.  NULL and *fault when refused. */
 struct session *session_bind(struct user *u, struct conn *c, struct jb_str resource,
                              struct jb_fault *fault);
+/* The agent's client begins anew: its sessions that wait for a resumption end, the oldest first,
+ * and with `all` those that have a connection, too. */
+void session_supersede(struct user *u, const struct agent *agent, bool all);
 /* One that was saved, without a connection; the caller fills it in. */
 struct session *session_revive(struct user *u, struct jb_str resource);
 /* The server stops, and the session is saved: it goes, and nobody is told. */

@@ -15,20 +15,34 @@ static const struct jb_allocator *const alloc = &jb_allocator_abort;
 /* A connection that asked to resume; it is held. */
 struct resumption {
     struct mail mail;
-    struct conn *conn;       /* a reference */
-    uint32_t h;              /* what its client has of ours */
-    struct jb_jid of;        /* a visitor's old address, else unset; text behind the struct */
-    bool found;              /* the visitor's session is there */
-    struct session *session; /* once it has settled, this one is taken over */
-    struct jb_str id;        /* as asked, text behind the struct */
+    struct conn *conn;         /* a reference */
+    uint32_t h;                /* what its client has of ours */
+    struct jb_jid of;          /* a visitor's old address, else unset; text behind the struct */
+    bool found;                /* the visitor's session is there */
+    session_resume_told *told; /* writes the answer; NULL: it is an element of its own */
+    struct session *session;   /* once it has settled, this one is taken over */
+    struct jb_str id;          /* as asked, text behind the struct */
 };
 
 /* ---- the answers ---- */
 
+/* Leaves the answer to whom it is part of; false: there is nobody. */
+static bool tell(struct resumption *rs, const struct session_resume_outcome *outcome)
+{
+    session_resume_told *told = rs->told;
+
+    rs->told = NULL;
+    if (told)
+        told(rs->conn, outcome);
+    return told != NULL;
+}
+
 static void finish(struct resumption *rs)
 {
+    static const struct session_resume_outcome over = { .end = SESSION_RESUME_OVER };
     struct conn *c = rs->conn;
 
+    (void)tell(rs, &over);
     conn_mark_dirty(c);
     OPENSSL_cleanse((char *)(uintptr_t)rs->id.p, rs->id.n);
     jb_free(alloc, rs);
@@ -43,13 +57,15 @@ static bool still_asks(const struct resumption *rs)
 
 static void refuse(struct resumption *rs, const uint32_t *h)
 {
+    const struct session_resume_outcome refused = { .end = SESSION_REFUSED, .h = h };
     struct conn *c = rs->conn;
     char address[JB__ADDR_TEXT_BYTES];
 
     jb__addr_text_port(&c->address, address);
     jb_log(JB_LOG_INFO, "there is no such session to resume", JB_FZ("address", address),
            JB_F("jid", jb_jid_str(c->login)));
-    if (still_asks(rs) && jb_stream_sm_failed(&c->stream, JB_STANZA_ITEM_NOT_FOUND, h) != 0)
+    if (still_asks(rs) && !tell(rs, &refused) &&
+        jb_stream_sm_failed(&c->stream, JB_STANZA_ITEM_NOT_FOUND, h) != 0)
         conn_close(c, "no memory for an answer");
     finish(rs);
 }
@@ -131,6 +147,23 @@ static void take_from(struct session *s)
     conn_schedule(old);
 }
 
+/* Tells the client, and lets the stream go on as the one before; false: there is no memory. */
+static bool answer(struct resumption *rs, struct jb_sm_saved *saved)
+{
+    const struct session_resume_outcome resumed = { .end = SESSION_RESUMED,
+                                                    .saved = saved,
+                                                    .id = rs->id };
+    struct jb_stream *stream = &rs->conn->stream;
+
+    if (!rs->told)
+        return jb_stream_sm_resumed(stream, saved, rs->id) == 0;
+    (void)tell(rs, &resumed);
+    if (rs->conn->phase != CONN_STREAM || stream->state != JB_STREAM_STATE_BINDING)
+        return false;
+    jb_stream_sm_go_on(stream, saved);
+    return true;
+}
+
 /* Everything its client sent is committed: what it is told is what it need not send again. */
 static void attach(struct resumption *rs, struct session *s)
 {
@@ -141,7 +174,7 @@ static void attach(struct resumption *rs, struct session *s)
 
     jb_sendq_ack(&sm->rest.out, rs->h + sm->rest.sm.out_base);
     session_sm_acked(s);
-    if (jb_stream_sm_resumed(&c->stream, &sm->rest, rs->id) != 0) {
+    if (!answer(rs, &sm->rest)) {
         conn_close(c, "no memory for an answer");
         return;
     }
@@ -277,8 +310,15 @@ static struct resumption *new_resumption(struct conn *c, const struct jb_sm_even
 
 void session_sm_resume(struct conn *c, const struct jb_sm_event *wish)
 {
+    session_sm_resume_inline(c, wish, NULL);
+}
+
+void session_sm_resume_inline(struct conn *c, const struct jb_sm_event *wish,
+                              session_resume_told *told)
+{
     struct resumption *rs = new_resumption(c, wish);
 
+    rs->told = told;
     conn_hold(c);
     if (jb_jid_is_set(rs->of)) {
         rs->mail.deliver = seek;

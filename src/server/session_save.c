@@ -2,6 +2,7 @@
 #include "server/session_save.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/log.h"
 #include "server/module.h"
 #include "server/server.h"
@@ -22,6 +23,14 @@ enum {
 
 /* ---- writing ---- */
 
+static void write_agent(const struct agent *agent, struct jb_xml *x)
+{
+    char text[JB__BASE64_BYTES(AGENT_BYTES)];
+
+    if (agent->known)
+        jb_xml_attr(x, "agent", jb_str(text, jb__base64_encode(agent->key, AGENT_BYTES, text)));
+}
+
 static void write_document(struct session *s, struct jb_xml *x)
 {
     const struct jb_sm_saved *rest = &s->sm->rest;
@@ -36,6 +45,7 @@ static void write_document(struct session *s, struct jb_xml *x)
     jb_xml_attr_u64(x, "priority", (uint64_t)(s->priority + 128));
     if (s->interested)
         jb_xml_attrz(x, "interested", "1");
+    write_agent(&s->agent, x);
     if (s->presence)
         jb_xml_raw(x, jb_str(s->presence->doc.text, s->presence->doc.bytes));
     (void)hooks_run_all(save, (s, x));
@@ -163,6 +173,21 @@ static void revive_queue(struct session *s, struct jb_str key, const struct stor
     }
 }
 
+static struct agent revive_agent(const struct jb_doc *doc)
+{
+    uint8_t bytes[JB__BASE64_BYTES(AGENT_BYTES)];
+    struct agent agent = { .known = false };
+    struct jb_str raw;
+    size_t n;
+
+    if (jb_node_attr_raw(doc, 0, "agent", &raw) && raw.n == sizeof bytes &&
+        jb__base64_decode(raw, bytes, &n) && n == AGENT_BYTES) {
+        memcpy(agent.key, bytes, AGENT_BYTES);
+        agent.known = true;
+    }
+    return agent;
+}
+
 static void revive_presence(struct session *s, const struct jb_doc *doc)
 {
     struct reactor *r = session_reactor(s);
@@ -187,6 +212,7 @@ static bool revive(struct user *u, const struct store_row *row, const struct sto
     struct session *s = session_revive(u, resource);
     s->bound_us = (int64_t)number_of(&doc, "bound");
     s->interested = number_of(&doc, "interested");
+    s->agent = revive_agent(&doc);
     revive_presence(s, &doc);
     struct session_sm_state state = { .key = (const uint8_t *)row->key.p,
                                       .wait_ms = (uint32_t)number_of(&doc, "wait"),

@@ -71,26 +71,44 @@ static struct jb_str resumption_id(const struct session *s, struct jb_str secret
     return jb_str(text, secret.n + 1 + local.n);
 }
 
+/* Makes its sm; what the client is told of it lives as long as the arena. */
+static struct jb_sm_grant grant(struct session *s, const struct jb_sm_event *wish)
+{
+    const struct host *host = user_host(s->user);
+    struct jb__arena *arena = &session_reactor(s)->arena;
+    struct session_sm *sm = new_sm(s);
+    uint32_t most_ms = limits_of(s)->sm_resume_ms;
+    struct jb_sm_grant g = { 0 };
+    char secret[JB__RANDOM_ID_BYTES + 1];
+
+    sm->resumable = wish->resume && most_ms > 0;
+    sm->wait_ms = wish->max_s && wish->max_s < most_ms / 1000 ? wish->max_s * 1000 : most_ms;
+    jb__random_id(secret);
+    session_sm_key(jb_str(secret, JB__RANDOM_ID_BYTES), sm->key);
+    sm->committed = s->conn->stream.received;
+    if (sm->resumable) {
+        g.id = resumption_id(s, jb__arena_str(arena, jb_str(secret, JB__RANDOM_ID_BYTES)), arena);
+        g.location = host ? host->config->resume_location : JB_STR_NONE;
+        g.max_s = sm->wait_ms / 1000;
+    }
+    return g;
+}
+
 void session_sm_enable(struct session *s, const struct jb_sm_event *wish)
 {
-    struct conn *c = s->conn;
-    const struct host *host = user_host(s->user);
-    struct jb_str location = host ? host->config->resume_location : JB_STR_NONE;
-    uint32_t most_ms = limits_of(s)->sm_resume_ms;
-    char secret[JB__RANDOM_ID_BYTES + 1];
-    struct jb_str id = JB_STR_NONE;
+    struct jb_sm_grant g = grant(s, wish);
 
-    conn_mark_dirty(c);
-    (void)new_sm(s);
-    s->sm->resumable = wish->resume && most_ms > 0;
-    s->sm->wait_ms = wish->max_s && wish->max_s < most_ms / 1000 ? wish->max_s * 1000 : most_ms;
-    jb__random_id(secret);
-    session_sm_key(jb_str(secret, JB__RANDOM_ID_BYTES), s->sm->key);
-    s->sm->committed = c->stream.received;
-    if (s->sm->resumable)
-        id = resumption_id(s, jb_str(secret, JB__RANDOM_ID_BYTES), &c->reactor->arena);
-    if (jb_stream_sm_enabled(&c->stream, id, s->sm->wait_ms / 1000, location) != 0)
-        conn_close(c, "no memory for an answer");
+    conn_mark_dirty(s->conn);
+    if (jb_stream_sm_enabled(&s->conn->stream, &g) != 0)
+        conn_close(s->conn, "no memory for an answer");
+}
+
+void session_sm_enable_inline(struct session *s, const struct jb_sm_event *wish, struct jb_xml *x)
+{
+    struct jb_sm_grant g = grant(s, wish);
+
+    jb_sm_write_enabled(x, &g);
+    jb_stream_sm_enabled_inline(&s->conn->stream);
 }
 
 /* ---- what the client sent ---- */
@@ -283,6 +301,18 @@ bool session_sm_make_room(struct user *u, uint32_t most)
     return true;
 }
 
+/* Its client has begun another session since: nobody will come back for this one. */
+static bool is_superseded(const struct session *s)
+{
+    jb__list_each(it, next, &s->user->sessions)
+    {
+        const struct session *other = jb__container_of(it, struct session, node);
+        if (other != s && agent_same(&s->agent, &other->agent) && other->bound_us >= s->bound_us)
+            return true;
+    }
+    return false;
+}
+
 void session_lost(struct session *s)
 {
     const struct jb_stream *stream = &s->conn->stream;
@@ -294,7 +324,7 @@ void session_lost(struct session *s)
         jb_sendq_ack(&s->conn->stream.out, stream->out.sent);
         session_sm_acked(s);
     }
-    if (ended || !s->sm || !s->sm->resumable || u->stale) {
+    if (ended || !s->sm || !s->sm->resumable || u->stale || is_superseded(s)) {
         session_end(s);
         return;
     }

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "core/stream.h"
+#include "core/xml_write.h"
 #include "server/wheel.h"
 
 struct conn;
@@ -29,13 +30,13 @@ struct session_sm {
     uint32_t wait_ms;        /* how long it waits for its resumption */
     struct timer timer;      /* without a connection: when that is over */
     struct jb_sm_saved rest; /* without a connection: of its stream */
-    uint32_t committed;      /* of the stanzas received: so many are, with this number, in the store */
-    bool asked;              /* the client asked, and some of what it sent is not committed */
-    bool stored;             /* the counter is in the store */
-    bool expired;            /* nobody resumed it in time: the counter stays for who comes later */
+    uint32_t committed; /* of the stanzas received: so many are, with this number, in the store */
+    bool asked;         /* the client asked, and some of what it sent is not committed */
+    bool stored;        /* the counter is in the store */
+    bool expired;       /* nobody resumed it in time: the counter stays for who comes later */
     uint8_t key[SESSION_SM_KEY_BYTES]; /* a hash of the secret that resumes it; the secret itself
                                           is the client's alone */
-    struct resumption *taker; /* waits until everything is committed */
+    struct resumption *taker;          /* waits until everything is committed */
 };
 
 /* What happened to stanzas that were on their way to the store. */
@@ -47,9 +48,29 @@ struct session_sm_progress {
 
 /* Its client wants stream management. */
 void session_sm_enable(struct session *s, const struct jb_sm_event *wish);
+/* The same within another element: writes the answer, and counting begins. */
+void session_sm_enable_inline(struct session *s, const struct jb_sm_event *wish, struct jb_xml *x);
 /* The client of a connection without a session wants to go on with one that is waiting, or whose
  * old connection only looks alive. */
 void session_sm_resume(struct conn *c, const struct jb_sm_event *wish);
+
+/* What becomes of a resumption that is part of something else (XEP-0388). */
+enum session_resume_end {
+    SESSION_RESUMED, /* `saved` and `id` are told the client now; the stream goes on behind that */
+    SESSION_REFUSED, /* there is no such session; `h` is what is known of it, or NULL */
+    SESSION_RESUME_OVER, /* the stream ends or has ended */
+};
+struct session_resume_outcome {
+    enum session_resume_end end;
+    const struct jb_sm_saved *saved;
+    struct jb_str id;
+    const uint32_t *h;
+};
+typedef void session_resume_told(struct conn *c, const struct session_resume_outcome *outcome);
+/* The same; the answer is the caller's to write: `told` is called once, at once or later. */
+void session_sm_resume_inline(struct conn *c, const struct jb_sm_event *wish,
+                              session_resume_told *told);
+
 /* Its stream's owner told of acknowledged stanzas: they are let go. */
 void session_sm_acked(struct session *s);
 /* The client asks what is handled; what is committed is told at once, the rest when it is, too. */
@@ -78,7 +99,8 @@ struct jb_sendq *session_queue(struct session *s);
 /* It ends for good: what nobody will get is answered (XEP-0198 section 4), memory is freed. */
 void session_sm_free(struct session *s);
 
-/* Ends the session that has waited longest when at least `most` of them wait; false: they do not. */
+/* Ends the session that has waited longest when at least `most` of them wait; false: they do not.
+ */
 bool session_sm_make_room(struct user *u, uint32_t most);
 
 /* Its connection is gone or cannot be used any more: it hibernates, or ends when it cannot. */

@@ -516,10 +516,11 @@ class Scripted(Client):
         def script(conn):
             server.offer(conn, "SCRAM-SHA-256")
             if conn.number == 0:
-                server.success(conn, server.scram(conn), server.bound(sm=False))
+                server.success(conn, server.scram(conn), server.given(), "romeo@localhost")
             else:
                 assert server.recv_auth(conn)[0] == "HT-SHA-256-NONE"
-                server.success(conn, test_sasl2.proof(test_sasl2.TOKEN, b"Responder"), server.bound(sm=False))
+                server.success(conn, test_sasl2.proof(test_sasl2.TOKEN, b"Responder"), server.given(), "romeo@localhost")
+            conn.bind(again=False)  # who shares a token asks for a resource of his own
             number = conn.recv_like("<iq [^>]*id='([^']*)'").group(1)
             conn.send(f"<iq xmlns='jabber:client' type='result' from='localhost' id='{number}'/>")
             conn.until_closed()

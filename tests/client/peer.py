@@ -187,8 +187,10 @@ class Conn:
         self.sasl("success", f"v={verifier}" if signature is None else signature)
         return gs2
 
-    def bind(self, jid="romeo@localhost/here", more=""):
-        self.open()
+    def bind(self, jid="romeo@localhost/here", more="", again=True):
+        """`again`: the stream is opened again first, as after SASL 1."""
+        if again:
+            self.open()
         self.features(BIND, more)
         iq_id = self.recv_like(r"^<iq .*id=['\"]([^'\"]*)").group(1)
         self.send(f"<iq xmlns='jabber:client' type='result' id='{iq_id}'><bind "

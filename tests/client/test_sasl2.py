@@ -63,9 +63,12 @@ class Server:
         conn.send(f"<success xmlns='{NS}'><additional-data>{data}</additional-data>"
                   f"<authorization-identifier>{who}</authorization-identifier>{inner}</success>")
 
+    def given(self):
+        return f"<token xmlns='urn:xmpp:fast:0' expiry='2036-01-01T00:00:00Z' token='{self.token}'/>"
+
     def bound(self, sm=True):
         return ("<bound xmlns='urn:xmpp:bind:0'>" + ("<enabled xmlns='urn:xmpp:sm:3' id='name' resume='true'/>" if sm else "")
-                + "</bound>" + f"<token xmlns='urn:xmpp:fast:0' expiry='2036-01-01T00:00:00Z' token='{self.token}'/>")
+                + "</bound>" + self.given())
 
 
 class Sasl2(unittest.TestCase):

@@ -58,6 +58,7 @@ def accept_rate_per_address(rig, n):
 
 
 # Newcomers are dropped at random long before the limit, so that no number of them is sure.
+elsewhere("fast_tokens", "tests/plays/xep0484-fast.play", "6 of more clients than the limit allows")
 elsewhere("unauthenticated", "tests/unit/server/test_gate.c", "unauthenticated")
 elsewhere("address_table", "tests/unit/server/test_gate.c", "address_table")
 

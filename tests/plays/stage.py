@@ -2,6 +2,7 @@
 """Performs the lines of a scene against a running server."""
 
 import base64
+import hmac
 import contextlib
 import re
 import sqlite3
@@ -303,6 +304,17 @@ class Stage:
     def sends_text(self, line, name):
         self.person(name).send(self.filled(line))
 
+    def word(self, found):
+        """What somebody says to prove who he is: {plain romeo}, {acting romeo}, {proof romeo token}."""
+        how, user, token = found.groups()
+        whole = self.account(user).encode()
+        user = whole.partition(b"@")[0]
+        if how != "proof":
+            acting = whole if how == "acting" else b""
+            return base64.b64encode(acting + b"\0" + user + b"\0" + PASSWORD.encode()).decode()
+        key = self.captured.get(token, token).encode()
+        return base64.b64encode(user + b"\0" + hmac.digest(key, b"Initiator", "sha256")).decode()
+
     def filled(self, line):
         """The block with what was captured in place."""
         def put(found):
@@ -310,7 +322,8 @@ class Stage:
             if counts and found.group(1) in ("heard", "said"):
                 return str(getattr(counts, found.group(1)))
             return self.captured.get(found.group(1), found.group(0))
-        text = re.sub(r"\{([a-z][a-z0-9_]*)\}", put, self.localize(line.text))
+        text = re.sub(r"\{(plain|acting|proof) (\w+)(?: (\w+))?\}", self.word, self.localize(line.text))
+        text = re.sub(r"\{([a-z][a-z0-9_]*)\}", put, text)
         self.strangers.update(ADDRESS.findall(text))
         return text
 

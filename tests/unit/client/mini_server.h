@@ -214,7 +214,8 @@ static inline void mini_on_event(struct mini *m, struct jb_stream_event *ev)
     case JB_STREAM_EVENT_SM_ENABLE:
         mini_forget(m);
         m->sm_named = true;
-        jb_assert(jb_stream_sm_enabled(&m->stream, JB_STR("name"), 60, JB_STR_NONE) == 0);
+        jb_assert(jb_stream_sm_enabled(
+                      &m->stream, &(struct jb_sm_grant){ .id = JB_STR("name"), .max_s = 60 }) == 0);
         break;
     case JB_STREAM_EVENT_SM_RESUME:
         if (m->has_saved && jb_sm_acknowledge(&m->saved, ev->sm.h) == 0) {

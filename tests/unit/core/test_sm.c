@@ -42,11 +42,16 @@ static void expect_taken(const char *wanted)
     assert_string_equal(text, wanted);
 }
 
+static const struct jb_sm_grant grant = { .id = JB_STR_INIT("x"), .max_s = 600 };
+static const struct jb_sm_grant elsewhere = { .id = JB_STR_INIT("x"),
+                                              .max_s = 600,
+                                              .location = JB_STR_INIT("[::1]:5280") };
+
 static void enable(void)
 {
     hear(ENABLE);
     expect_events("enable; ");
-    assert_int_equal(jb_stream_sm_enabled(&play.s, JB_STR("x"), 600, JB_STR_NONE), 0);
+    assert_int_equal(jb_stream_sm_enabled(&play.s, &grant), 0);
     expect_said(ENABLED);
 }
 
@@ -145,7 +150,7 @@ static void keeps_and_lets_go(void **state)
     begin(JB_STREAM_STATE_BOUND);
     say("0", 9);
     hear(ENABLE);
-    assert_int_equal(jb_stream_sm_enabled(&play.s, JB_STR("x"), 600, JB_STR_NONE), 0);
+    assert_int_equal(jb_stream_sm_enabled(&play.s, &grant), 0);
     say("1", 11);
     say("2", 0);
     jb_stream_sm_ask(&play.s);
@@ -179,7 +184,7 @@ static void keeps_and_lets_go(void **state)
 
 static void refuses_counts_that_cannot_be(void **state)
 {
-    static const char *const malformed[] = { "<a " SM "/>", A(""),           A("-1"), A(" 1"),
+    static const char *const malformed[] = { "<a " SM "/>", A(""),           A("-1"),  A(" 1"),
                                              A("+1"),       A("4294967296"), A("abc"), A("1.0") };
     (void)state;
 
@@ -352,7 +357,7 @@ static void out_of_memory(struct failing_alloc *f, void *ctx)
     s.state = JB_STREAM_STATE_BOUND;
     int rc = jb_stream_sm_failed(&s, JB_STANZA_ITEM_NOT_FOUND, &(uint32_t){ 7 });
     assert_true(rc == 0 || rc == JB_ENOMEM);
-    rc = jb_stream_sm_enabled(&s, JB_STR("x"), 600, JB_STR("[::1]:5280"));
+    rc = jb_stream_sm_enabled(&s, &elsewhere);
     assert_true(rc == 0 || rc == JB_ENOMEM);
     assert_int_equal(s.sm.on, rc == 0);
     jb_stream_deinit(&s);
