@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "core/sasl.h"
+#include "core/sasl_ht.h"
 
 static const uint8_t random_bytes[JB_CREDENTIALS_RANDOM_BYTES] = "not random at all, but it does";
 
@@ -112,6 +113,22 @@ static void feed_decode(struct jb_str bytes)
     jb_assert(jb_credentials_encode(&back, third) == n && memcmp(third, again, n) == 0);
 }
 
+/* SASL HT: nobody who does not know the token proves that he does. */
+static void feed_token(unsigned ht, struct jb_str rest)
+{
+    static char text[16384];
+    struct jb__sasl_ht_claim claim;
+    struct jb__buf room;
+
+    jb__buf_init(&room, &jb_allocator_abort, sizeof text);
+    if (jb__sasl_ht_read(next_message(&rest, text), &room, &claim) == 0) {
+        jb_assert(claim.user.n > 0 && !memchr(claim.user.p, 0, claim.user.n));
+        jb_assert(jb__sasl_ht_verify(ht, JB_STR("a token"), JB_STR("exported"), claim.proof,
+                                     &jb_allocator_abort) == JB_EAUTH);
+    }
+    jb__buf_deinit(&room);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct jb_str rest = jb_str((const char *)p, n);
@@ -125,6 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         feed_decode(rest);
     else if (p[0] == 'c')
         feed_client(mech, rest);
+    else if (p[0] == 'h')
+        feed_token(p[1] % JB__SASL_HT_COUNT, rest);
     else
         feed_server(mech, rest, p[0] == 'r');
     return 0;

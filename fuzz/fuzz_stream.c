@@ -82,6 +82,30 @@ static void echo(struct play *play, const struct jb_stream_event *ev)
     jb_stanza_unref(s);
 }
 
+/* XEP-0388: authenticated without a restart, and bound with stream management at once. */
+static void in_one_round(struct play *play, const struct jb_doc *doc)
+{
+    struct jb_stream *s = &play->stream;
+    uint16_t bind = jb_node_child(doc, 0, "bind", JB_NS_BIND2);
+    uint16_t resume = jb_node_child(doc, 0, "resume", JB_NS_SM);
+    struct jb_sm_event wish = { 0 };
+
+    if (s->state != JB_STREAM_STATE_OPEN || !jb_node_is(doc, 0, "authenticate", JB_NS_SASL2))
+        return;
+    if (resume && jb_sm_read_resume(doc, resume, &play->arena, &wish))
+        jb_assert(wish.id.n > 0);
+    jb_stream_authenticated(s);
+    jb_stream_continued(s);
+    uint16_t enable = bind ? jb_node_child(doc, bind, "enable", JB_NS_SM) : 0;
+    if (bind)
+        jb_stream_bound(s);
+    if (enable) {
+        jb_sm_read_enable(doc, enable, &wish);
+        jb_stream_sm_enabled_inline(s);
+    }
+    jb_assert(jb_stream_send_raw(s, JB_STR("<success xmlns='urn:xmpp:sasl:2'/>")) == 0);
+}
+
 static void react(struct play *play, const struct jb_stream_event *ev)
 {
     struct jb_stream *s = &play->stream;
@@ -102,6 +126,9 @@ static void react(struct play *play, const struct jb_stream_event *ev)
         if (s->state == JB_STREAM_STATE_BINDING && ev->draft.h.type == JB_TYPE_SET)
             jb_stream_bound(s);
         echo(play, ev);
+        break;
+    case JB_STREAM_EVENT_ELEMENT:
+        in_one_round(play, &ev->doc);
         break;
     case JB_STREAM_EVENT_FAULT:
     case JB_STREAM_EVENT_CLOSE:

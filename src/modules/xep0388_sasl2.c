@@ -105,12 +105,12 @@ static void write_success(struct conn *c, const struct session_resume_outcome *r
                           const struct store_unit *ends, struct jb_xml *x)
 {
     const struct sasl2 *s = c->sasl2;
+    struct jb_jid who = resumed ? resumed->jid : c->session ? c->session->jid : c->login;
 
     jb_xml_open(x, "success", JB_NS_SASL2);
     if (s->data.n)
         jb_xml_leaf(x, "additional-data", JB_NS_NONE, s->data);
-    jb_xml_leaf(x, "authorization-identifier", JB_NS_NONE,
-                jb_jid_str(c->session ? c->session->jid : c->login));
+    jb_xml_leaf(x, "authorization-identifier", JB_NS_NONE, jb_jid_str(who));
     if (resumed)
         jb_sm_write_resumed(x, resumed->saved, resumed->id);
     else if (s->resume_refused)

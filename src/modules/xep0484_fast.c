@@ -412,7 +412,7 @@ void fast_settle(struct conn *c, void (*settled)(struct conn *c, bool may_go_on)
     bool changed = false, asks = s->fast.asks && s->has_mark && c->agent.known;
 
     if (u->anonymous || u->stale || (!asks && !s->fast.uses)) {
-        settled(c, true);
+        settled(c, !u->stale || !s->fast.uses);
         return;
     }
     struct fast_row *row = fast_row_find(fast_of(u)->rows, c->agent.key);

@@ -147,12 +147,13 @@ static void take_from(struct session *s)
     conn_schedule(old);
 }
 
-/* Tells the client, and lets the stream go on as the one before; false: there is no memory. */
-static bool answer(struct resumption *rs, struct jb_sm_saved *saved)
+/* Tells the client, and lets the stream go on as the one before; false: it cannot. */
+static bool answer(struct resumption *rs, struct session *s)
 {
-    const struct session_resume_outcome resumed = { .end = SESSION_RESUMED,
-                                                    .saved = saved,
-                                                    .id = rs->id };
+    struct jb_sm_saved *saved = &s->sm->rest;
+    const struct session_resume_outcome resumed = {
+        .end = SESSION_RESUMED, .saved = saved, .id = rs->id, .jid = s->jid
+    };
     struct jb_stream *stream = &rs->conn->stream;
 
     if (!rs->told)
@@ -174,7 +175,7 @@ static void attach(struct resumption *rs, struct session *s)
 
     jb_sendq_ack(&sm->rest.out, rs->h + sm->rest.sm.out_base);
     session_sm_acked(s);
-    if (!answer(rs, &sm->rest)) {
+    if (!answer(rs, s)) {
         conn_close(c, "no memory for an answer");
         return;
     }

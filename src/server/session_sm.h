@@ -64,6 +64,7 @@ struct session_resume_outcome {
     enum session_resume_end end;
     const struct jb_sm_saved *saved;
     struct jb_str id;
+    struct jb_jid jid; /* SESSION_RESUMED: its address */
     const uint32_t *h;
 };
 typedef void session_resume_told(struct conn *c, const struct session_resume_outcome *outcome);

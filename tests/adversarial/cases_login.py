@@ -8,7 +8,7 @@ import time
 import settings
 from cases_http import tls_options, try_login
 from registry import case
-from xmpp import (BIND, CLIENT, SASL, STANZA_ERRORS, Closed, Eof, Fail, Scram, Timeout, b64,
+from xmpp import (BIND, CLIENT, SASL, SASL2, STANZA_ERRORS, Closed, Eof, Fail, Scram, Timeout, b64,
                   check, condition, message, ping_iq)
 
 PASSWORD = settings.PASSWORD
@@ -141,8 +141,17 @@ def case_45_tls(rig):
         check(not plus, "without TLS: %s", plus)
 
 
-@case(47, "a changed password ends live sessions within a second")
+def token_works(rig, user, token):
+    with rig.opened() as client:
+        answer = client.auth_token(user, token)
+        check(answer.tag in ("{%s}success" % SASL2, "{%s}failure" % SASL2), "got %s", answer.tag)
+        return answer.tag == "{%s}success" % SASL2
+
+
+@case(47, "a changed password ends live sessions within a second, and tokens")
 def case_47_password(rig):
+    with rig.opened() as client:
+        token = client.take_token("kim", PASSWORD)
     with rig.client("kim") as kim, rig.client("alice") as alice:
         kim.presence()
         begun = time.monotonic()
@@ -160,8 +169,10 @@ def case_47_password(rig):
         with rig.opened() as client:
             answer = client.auth_plain("kim", "another one")
             check(answer.tag == "{%s}success" % SASL, "the new password does not work")
+        check(not token_works(rig, "kim", token), "a token from before the change still works")
     finally:
         rig.server.admin(*settings.ADMIN_SET_PASSWORD, rig.bare("kim"), input=PASSWORD + "\n")
+    check(not token_works(rig, "kim", token), "a token came back with the old password")
 
 
 @case(50, "no secret in the debug log, and no line that a client wrote", config={"level": "debug"})
@@ -179,6 +190,10 @@ def case_50_log(rig):
         final = scram.final()
         client.respond(final)
         secrets |= {final, b64(final), final.rsplit("p=", 1)[1]}
+    with rig.opened() as client:
+        token = client.take_token("alice", PASSWORD)
+        secrets |= {token, token.partition(":")[2]}
+    check(token_works(rig, "alice", token), "the token does not work: it proves nothing")
     fake = "FAKE-LOG-LINE"
     with rig.connect() as client:
         try: # a control character in a resource may be refused; either way it must not be logged

@@ -355,6 +355,21 @@ class Secure(Everywhere, OnJabirud):
         self.run_it("ping", "--count", "1", "--ca-file", self.account("romeo")["JABIRU_CA_FILE"], env=env)
         self.run_it("ping", "--ca-file", str(self.folder / "none"), env=env, status=3)
 
+    def test_a_token_sends_and_those_who_share_it_do_not_mind(self):
+        file = self.folder / "token"
+        send = ["send", "--to", "juliet@localhost", "hello", "--token-file", str(file)]
+        self.run_it(*send)
+        env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_PASSWORD"}
+        with Running("listen", "--count", "2", "--token-file", str(file), env=env) as first:
+            first.wait_for("listens", first.err)
+            with self.listening("--count", "2") as juliet:
+                self.run_it(*send, env=env, start_new_session=True)
+                self.assertEqual(juliet.end(), 0)
+            self.run_it("send", "--to", "romeo@localhost", "still there", who="juliet")
+            first.wait_for("still there")
+            self.assertEqual(first.end(), 0)
+        self.assertRegex(file.read_text(), "^[0-9a-f-]{36} HT-SHA-512-EXPR secret-token:")
+
 
 class Gone(Client):
     """Servers that go away; each test has its own."""
