@@ -148,9 +148,10 @@ static void bind_now(struct conn *c, const struct store_unit *ends)
     }
     jb_stream_bound(&c->stream);
     send_success(c, NULL, ends);
-    conn_schedule(c);
-    if (c->session)
+    if (c->session) { /* the connection may just have failed */
+        conn_schedule(c);
         (void)hooks_run_all(bound, (s));
+    }
     leave(c);
 }
 
@@ -366,10 +367,11 @@ static enum verdict on_element(struct conn *c, const struct jb_doc *doc)
 
 static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
 {
-    uint32_t offered = auth_offered(c);
-
     (void)resuming;
-    if (c->authenticated || !offered || !auth_is_private(c))
+    if (c->authenticated || !auth_is_private(c))
+        return NEXT;
+    uint32_t offered = auth_offered(c);
+    if (!offered)
         return NEXT;
     jb_xml_open(x, "authentication", JB_NS_SASL2);
     auth_write_mechanisms(offered, x);

@@ -109,11 +109,16 @@ static bool is_offered(const struct conn *c, unsigned ht)
 
 void fast_write_offer(const struct conn *c, struct jb_xml *x)
 {
+    bool has[JB__SASL_BINDING_COUNT + 1] = { [JB__SASL_BINDING_COUNT] = true };
+    uint8_t data[JB__BINDING_BYTES];
+
     if (!module_enabled(&xep0484_fast, c->host))
         return;
+    for (enum jb__sasl_binding i = 0; i < JB__SASL_BINDING_COUNT; i++)
+        has[i] = auth_binding(c, i, data).n > 0;
     jb_xml_open(x, "fast", JB_NS_FAST);
     for (unsigned ht = 0; ht < JB__SASL_HT_COUNT; ht++)
-        if (is_offered(c, ht))
+        if (has[jb__sasl_ht_binding(ht)])
             jb_xml_leaf(x, "mechanism", JB_NS_NONE, jb__sasl_ht_name(ht));
     jb_xml_close(x);
 }

@@ -60,9 +60,7 @@ uint32_t auth_offered(const struct conn *c)
 
 bool auth_is_private(const struct conn *c)
 {
-    struct jb__sasl_facts f = facts_of(c);
-
-    return f.tls || f.tls_outside || f.loopback;
+    return c->sock.ssl || c->listener->tls == CONFIG_TLS_OUTSIDE || conn_is_loopback(c);
 }
 
 struct jb_str auth_binding(const struct conn *c, enum jb__sasl_binding binding,
@@ -97,7 +95,7 @@ void auth_write_mechanisms(uint32_t offered, struct jb_xml *x)
 void auth_write_features(struct conn *c, struct jb_xml *x)
 {
     struct jb__sasl_facts f = facts_of(c);
-    uint32_t offered = auth_offered(c);
+    uint32_t offered = profile_restrict(profile_of(c->reactor, c->host), jb__sasl_offer(&f));
 
     jb_xml_open(x, "mechanisms", JB_NS_SASL);
     auth_write_mechanisms(offered, x);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The library against our own server over wss: SASL 2, Bind 2, FAST (XEP-0388, 0386, 0484) and resumption within them."""
+import json
 import os
 import pathlib
 import shutil
+import socket
 import sqlite3
 import tempfile
 import unittest
@@ -95,6 +97,29 @@ class Fast(unittest.TestCase):
                 c.expect("offline password -1")
         finally:
             self.server.admin("user", "passwd", "juliet@localhost", input="secret\n")
+
+    def control(self, command, **args):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.server.data / "control.sock"))
+            s.sendall(json.dumps({"id": 1, "command": command, "args": args}).encode() + b"\n")
+            answer = json.loads(s.makefile().readline())
+        self.assertTrue(answer["ok"], answer)
+
+    def test_a_full_disk_gives_no_token_but_lets_in(self):
+        token = self.token()
+        self.control("inject", arm="file_full:1+")
+        try:
+            with self.client() as c, self.client(TOKEN=token) as other:
+                c.do("connect romeo@localhost secret", "ok")
+                c.expect("online")
+                self.assertEqual(c.do("token"), "")
+                other.do("connect romeo@localhost", "ok")  # that it was used for the first time cannot be noted, and need not be
+                other.expect("online .* HT-SHA-512-EXPR$")
+        finally:
+            self.control("inject", disarm="file_full")
+        with self.client(TOKEN=token) as c:
+            c.do("connect romeo@localhost", "ok")
+            c.expect("online .* HT-SHA-512-EXPR$")
 
     def test_the_store_has_no_token(self):
         token = self.token().split()[-1].removeprefix("secret-token:")

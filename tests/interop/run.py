@@ -25,6 +25,7 @@ DRIVERS = {
     "strophe": ["node", "strophe.mjs"],
     "stanza": ["node", "stanza.mjs"],
     "xmppjs": ["node", "xmppjs.mjs"],
+    "xmppjs_token": ["node", "xmppjs_token.mjs"],
     "libjs_strophe": ["node", "libjs_strophe.mjs"],
     # Debian's own Python, which alone has python3-nbxmpp and python3-gi.
     "nbxmpp": ["/usr/bin/python3", "nbxmpp_client.py"],
@@ -34,6 +35,7 @@ PACKAGES = {
     "strophe": ["strophe.js", "ws"],
     "stanza": ["stanza", "ws"],
     "xmppjs": ["@xmpp/client", "ws"],
+    "xmppjs_token": ["@xmpp/client", "ws"],
     "libjs_strophe": ["ws", "@xmldom/xmldom"],
 }
 DRIVER_S = 300  # a driver has caps of its own on everything it waits for
