@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ET
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "client")]
+import parts  # noqa: E402
 from server import COMPLAINTS, SANITIZER_DEFAULTS, Lines, Server, eventually  # noqa: E402
 import test_sasl2  # noqa: E402
 from certs import Authority  # noqa: E402
@@ -555,6 +556,8 @@ class Scripted(Client):
 class OnOthers:
     """Other people's servers, over ws; their certificates over wss."""
 
+    together = 30  # they take seconds to start
+
     @classmethod
     def setUpClass(cls):
         if not cls.kind.is_there():
@@ -763,4 +766,5 @@ class Completion(Client):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    chosen = [argument for argument in sys.argv[1:] if argument != "-v"]
+    sys.exit(parts.run([f"__main__.{name}" for name in chosen] or ["__main__"])[1] > 0)

@@ -8,17 +8,10 @@ import argparse
 import os
 import pathlib
 import sys
-import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-class Result(unittest.TextTestResult):
-    passed = 0
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed += 1
+sys.path.insert(0, str(HERE.parent / "harness"))
+import parts  # noqa: E402
 
 
 def main():
@@ -32,11 +25,10 @@ def main():
                       BUILD=str(build), CLIENT_DRIVER=str(build / "tests/client/client_driver"))
     sys.path.insert(0, str(HERE))
     names = ["test_" + name for name in options.tests] or sorted(path.stem for path in HERE.glob("test_*.py"))
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(
-        unittest.defaultTestLoader.loadTestsFromNames(names))
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.passed} passed, {failed} failed")
-    return 1 if failed or not result.passed else 0
+    passed, failed = parts.run(names)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -109,6 +109,7 @@ class Jabirud(Peer):
 class Story:
     """What every server must be good for."""
 
+    together = 20  # some of the servers take seconds to start
     peer = None
     security = ""
     notices = True  # a cut line reaches the server at once

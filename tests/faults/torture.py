@@ -28,7 +28,7 @@ from server import ServerError
 from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, copy_data, users
 
 WORDS = 3000  # of one failure
-AT_ONCE = 8  # servers; they mostly wait
+AT_ONCE = 4  # servers; they mostly wait
 STORE_FAILED, REFUSED = 74, 1
 TLS = RELAXED + 'listener "test" {\n    tls = "own"\n}\n'
 Place = collections.namedtuple("Place", "script point k how")  # how: "", "+", or "=SIGNAL"
