@@ -109,6 +109,10 @@ npm_folder() {
 
 # The pages, once for all builds, into build/web.
 build_web() {
+    locked web build_web_unlocked
+}
+
+build_web_unlocked() {
     npm_folder web && quietly "$root/build/log/web.log" node "$root/web/build.mjs" "$root/build/web"
 }
 
@@ -130,8 +134,20 @@ build_options() {
     esac
 }
 
+# locked NAME COMMAND...: suites that run side by side make the same things.
+locked() {
+    mkdir -p "$root/build/log"
+    locked_name=$root/build/log/$1.lock
+    shift
+    (flock 9 && "$@") 9>"$locked_name"
+}
+
 # build NAME: builds into build/NAME; quiet unless something fails.
 build() {
+    locked "build-$1" build_unlocked "$1"
+}
+
+build_unlocked() {
     build_folder=$root/build/$1
     options=$(build_options "$1") || exit 1
     again=
