@@ -17,8 +17,10 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "harness"), str(ROOT / "tests" / "bench"), str(ROOT / "bench" / "peers")]
+sys.path[:0] = [str(ROOT / "tests" / "harness"), str(ROOT / "tests" / "bench"), str(ROOT / "bench" / "peers"),
+                str(ROOT / "tests" / "client")]
 from liar import Liar  # noqa: E402  pylint: disable=wrong-import-position
+from peer import BIND, SM, Peer  # noqa: E402  pylint: disable=wrong-import-position
 from server import Server  # noqa: E402  pylint: disable=wrong-import-position
 
 PASSWORD = "not-a-secret"
@@ -87,6 +89,26 @@ def test_a_low_rate_is_not_late(bench):
     f = bench.figures("pairs", "--auth", "anonymous", "--connections", "2", "--rate", "5", "--warmup", "0", "--duration", "3")
     expect(14 <= f["messages"] <= 16, f"5 a second for 3 seconds are not {f['messages']}")
     expect(f["latency_p50_ms"] < 100, f"half of them are late by more than half of the time to the next: {f}")
+
+
+def test_stream_management(bench):
+    """Anonymous users' messages wait for no disk, those between accounts do; and the server asks, too."""
+    for who in (["--auth", "anonymous"], USERS):
+        f = bench.figures("pairs", *who, "--connections", "20", "--rate", "500", "--sm", *SHORT)
+        expect(f["acked"] > 400 and f["unacked"] == f["lost"] == f["twice"] == 0, f"acknowledged: {f}")
+        expect(0 < f["ack_p50_ms"] <= f["ack_p99_ms"] <= f["ack_max_ms"], f"percentiles: {f}")
+        expect(f["answers"] > 10, f"the server asks: {f}")
+    f = bench.figures("pairs", "--auth", "anonymous", "--connections", "8", "--sm", "--window", "3", *SHORT)
+    expect(f["acked"] > 400 and f["unacked"] == 0, f"closed loop: {f}")
+    f = bench.figures("pairs", "--auth", "anonymous", "--connections", "8", *SHORT)
+    expect("acked" not in f and "ack_p50_ms" not in f, f"without it: {f}")
+
+
+def test_the_days_of_others_with_stream_management(bench):
+    f = bench.figures("mix", *USERS, "--connections", str(PEOPLE), "--duration", "4", "--sm")
+    expect(f["acked"] > 100 and f["unacked"] == f["lost"] == 0, f"a day: {f}")
+    f = bench.figures("login", *USERS, "--connections", "8", "--sm", *SHORT)
+    expect(f["logins"] > 5, f"logins: {f}")
 
 
 def test_login_with_each_mechanism(bench):
@@ -177,6 +199,72 @@ def test_a_stray_message_is_noticed(bench):
     expect(f["strays"] >= 1, str(f))
 
 
+def managed(bench, said_of, status):
+    """Two users of a server whose acknowledgement of h stanzas is said_of(h)."""
+    conns = {}
+
+    def serve(conn):
+        handled, k = 0, conn.number
+        while True:
+            text = conn.recv()
+            if text.startswith("<r "):
+                conn.send(f"<a xmlns='urn:xmpp:sm:3' h='{said_of(handled)}'/>")
+                continue
+            handled += 1
+            query = re.match("<iq .*id='(\\w+)'", text)
+            if query:
+                conn.send(f"<iq xmlns='jabber:client' type='result' id='{query.group(1)}'/>")
+            elif text.startswith("<message"):
+                try:
+                    conns[k ^ 1].send(text)
+                except OSError:  # who was lied to has gone
+                    return
+
+    def script(conn):
+        conn.open()
+        conn.offer("SCRAM-SHA-256")
+        conn.scram(password=PASSWORD)
+        conn.bind(jid=f"user{conn.number}@bench.example/x", more=SM)
+        conn.recv_like("^<enable ")
+        conn.send("<enabled xmlns='urn:xmpp:sm:3'/>")
+        conns[conn.number] = conn
+        serve(conn)
+    with Peer(script) as peer:
+        return bench.run("pairs", *USERS, "--auth", "scram-sha-256", "--connections", "2", "--logins-at-once", "1", "--rate",
+                         "50", "--sm", "--timeout", "2", "--json", *SHORT, url=peer.url, status=status)
+
+
+def test_acknowledgements_are_accounted_for(bench):
+    out, _ = managed(bench, lambda handled: handled, OK)
+    f = json.loads(out)["figures"]
+    expect(f["acked"] > 40 and f["unacked"] == 0, str(f))
+
+
+def test_a_missing_acknowledgement_is_noticed(bench):
+    out, err = managed(bench, lambda handled: min(handled, 20), UNACCOUNTED)
+    f = json.loads(out)["figures"]
+    expect(f["unacked"] > 10 and f["lost"] == 0 and "never acknowledged" in err, f"{f} {err}")
+
+
+def test_an_invented_acknowledgement_is_noticed(bench):
+    _, err = managed(bench, lambda handled: handled + (handled > 20), UNACCOUNTED)
+    expect("acknowledges what was not sent" in err, err)
+
+
+def test_no_stream_management_is_noticed(bench):
+    def script(conn):
+        conn.open()
+        conn.offer("SCRAM-SHA-256")
+        conn.scram(password=PASSWORD)
+        conn.open()
+        conn.features(BIND)
+        conn.until_closed()
+    with Peer(script) as peer:
+        _, err = bench.run("pairs", *USERS, "--auth", "scram-sha-256", "--connections", "2", "--sm", url=peer.url,
+                           status=REFUSED)
+    expect("no stream management" in err, err)
+
+
 def test_a_lost_connection_is_noticed(bench):
     with Liar("hangs up") as liar:
         _, err = bench.run("pairs", "--auth", "raw", "--connections", "2", *SHORT, url=liar.url, status=UNACCOUNTED)
@@ -188,7 +276,7 @@ def test_a_lost_connection_is_noticed(bench):
 def test_wrong_usage(bench):
     for arguments in (["nonsense"], ["pairs", "--connections", "3", "--auth", "anonymous"], ["pairs", "--rate", "-1"],
                       ["pairs", "--password", "x"], ["pairs", "--password=x"], ["pairs", "--auth", "plain"],
-                      ["presence", "--auth", "anonymous"], ["pairs", "--pid", "x"], ["pairs", "superfluous"]):
+                      ["presence", "--auth", "anonymous"], ["pairs", "--sm", "--auth", "raw"], ["pairs", "--pid", "x"], ["pairs", "superfluous"]):
         bench.run(*arguments, status=USAGE)
     without = {k: v for k, v in os.environ.items() if k != "JABIRU_BENCH_PASSWORD"}
     _, err = bench.run("pairs", *USERS, status=USAGE, environment=without)
@@ -227,11 +315,11 @@ def test_insecure_is_for_loopback(bench):
 def test_table_and_page(bench):
     with tempfile.TemporaryDirectory() as folder:
         page = pathlib.Path(folder) / "page.html"
-        out, _ = bench.run("pairs", "--auth", "anonymous", "--connections", "4", "--pid", str(bench.server.pid),
+        out, _ = bench.run("pairs", "--auth", "anonymous", "--connections", "4", "--sm", "--pid", str(bench.server.pid),
                            "--report", str(page), *SHORT)
         text = page.read_text("utf-8")
         expect("all accounted for" in out and re.search(r"messages lost +0\b", out), out)
-        expect(text.count("<svg") >= 4 and "prefers-color-scheme:dark" in text, "plots, light and dark")
+        expect(text.count("<svg") >= 5 and "prefers-color-scheme:dark" in text, "plots, light and dark")
         expect(not re.search(r"(src|href)=|url\(|@import|<script", text), "the page asks for something outside")
         bench.run("pairs", "--auth", "anonymous", "--connections", "4", "--report", f"{folder}/no/page.html", *SHORT,
                   status=IO)

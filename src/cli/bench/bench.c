@@ -105,6 +105,8 @@ static int run(struct bench *b)
         engine_mark(b, &b->start);
         status = b->scenario->run(b);
     }
+    if (status == CLI_OK && o->sm)
+        status = engine_leave(b);
     engine_stop(b);
     if (status == CLI_OK || status == BENCH_UNACCOUNTED)
         status = output_write(b, status);

@@ -38,6 +38,7 @@ enum bench_login {
 
 struct bench_options {
     bool tls, insecure, json;
+    bool sm;             /* stream management */
     bool loopback;       /* the server's address is: connections come from many of our own */
     char host[256];      /* of the URL, without port and brackets */
     char host_port[264]; /* as in the URL */
@@ -65,6 +66,7 @@ enum bench_phase {
     BENCH_MEASURE,
     BENCH_DRAIN, /* nothing new is sent; what is under way arrives */
     BENCH_CUT,   /* storm: all connections end at once, and are made again */
+    BENCH_LEAVE, /* everybody says goodbye */
 };
 
 struct scenario {
@@ -97,6 +99,9 @@ struct scenario {
     X(disorder)   /* of them, after a later message of the same sender */        \
     X(twice)      /* deliveries of a message that had been delivered */          \
     X(strays)     /* deliveries to a connection that should not have got them */ \
+    X(unacked)    /* messages that the server has not acknowledged now (--sm) */ \
+    X(acked)      /* messages that it has */                                     \
+    X(answers)    /* acknowledgements of ours, which it asked for */             \
     X(retries)    /* connections that were refused and tried again */            \
     X(stanzas_in) /* whatever arrived at connections that are logged in */
 
@@ -124,6 +129,7 @@ struct worker {
     struct histogram latency; /* from due to delivered, begun in BENCH_MEASURE */
     struct histogram login;   /* from due to ready */
     struct histogram lag;     /* open loop: from due to written */
+    struct histogram acks;    /* --sm: from due to acknowledged by the server */
     struct salted *salted;    /* what the last connection hashed, see login.c; it owns it */
     void *own;                /* the scenario's */
 #define WORKER_COUNTER_FIELD(name) _Atomic uint64_t name;
@@ -185,10 +191,10 @@ struct bench {
     struct sample *samples;
     unsigned sample_count;
     struct figures figures;
-    struct histogram latency, login, lag; /* merged at the end */
-    struct mark start, from, to, end;     /* before all, around BENCH_MEASURE, after all */
-    _Atomic unsigned phase_serial;        /* counts the phases begun */
-    _Atomic unsigned at_phase;            /* workers that have begun the present one */
+    struct histogram latency, login, lag, acks; /* merged at the end */
+    struct mark start, from, to, end;           /* before all, around BENCH_MEASURE, after all */
+    _Atomic unsigned phase_serial;              /* counts the phases begun */
+    _Atomic unsigned at_phase;                  /* workers that have begun the present one */
     _Atomic int phase;
     _Atomic bool stop;
     _Atomic bool failed;

@@ -63,6 +63,7 @@ static void release(struct conn *c)
     c->login = NULL;
     free(c->jid);
     c->jid = NULL;
+    sm_end(c);
     c->state = CONN_CLOSED;
 }
 
@@ -92,12 +93,15 @@ static void lost(struct conn *c, const char *why, struct jb_str detail)
     struct worker *w = c->worker;
     struct bench *b = w->bench;
     bool in_login = c->state < CONN_READY;
+    bool leaves = w->phase == BENCH_LEAVE;
     int status = c->state == CONN_CONNECTING ? CLI_IO : in_login ? CLI_REFUSED : BENCH_UNACCOUNTED;
 
     if (c->state == CONN_CLOSED)
         return;
-    bool again = in_login && may_try_again(c, detail);
+    bool again = in_login && !leaves && may_try_again(c, detail);
     release(c);
+    if (leaves)
+        return;
     if (again) {
         counter_add(&w->retries, 1);
         conn_want(c, c->due_ns, bench_now_ns() + RETRY_NS);
@@ -194,6 +198,8 @@ void conn_say(struct conn *c, const char *format, ...)
         lost(c, "an address is too long to be written to", JB_STR_NONE);
     else
         conn_send(c, frame, conn_frame(frame, JB_WS_TEXT, jb_str(text, (size_t)n)));
+    if (c->sm.on && sm_is_stanza(jb_strz(text)))
+        sm_sent(c);
 }
 
 void conn_leave(struct conn *c)
@@ -218,6 +224,8 @@ void conn_ready(struct conn *c)
     counter_add(&w->ready, 1);
     counter_add(&w->logins, 1);
     w->bench->scenario->on_ready(c);
+    if (w->phase == BENCH_LEAVE)
+        conn_leave(c);
 }
 
 static void on_message(struct conn *c, struct jb_str text)
@@ -225,6 +233,8 @@ static void on_message(struct conn *c, struct jb_str text)
     char frame[JB_WS_HEAD_BYTES + 2];
     bool error = jb_str_starts(text, JB_STR("<stream:error"));
 
+    if (sm_on_text(c, text))
+        return;
     if (c->state == CONN_LEAVING) {
         /* RFC 7395 section 3.6; jabberd2 does not know <close/> and takes it for a mistake. */
         if (error || jb_str_starts(text, JB_STR("<close")))
@@ -421,7 +431,8 @@ void conn_open_waiting(struct worker *w)
     uint32_t most = w->phase == BENCH_CONNECT ? (o->logins_at_once + o->threads - 1) / o->threads
                                               : UINT32_MAX; /* the scenario knows what it wants */
 
-    while (w->opening && w->logging_in < most && w->opening->not_before_ns <= w->now_ns) {
+    while (w->opening && w->phase != BENCH_LEAVE && w->logging_in < most &&
+           w->opening->not_before_ns <= w->now_ns) {
         struct conn *c = w->opening;
         w->opening = c->next;
         if (!w->opening)

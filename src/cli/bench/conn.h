@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "cli/bench/bench.h"
+#include "cli/bench/sm.h"
 #include "core/ws_frame.h"
 
 struct login;
@@ -33,11 +34,12 @@ struct conn {
     struct login *login;          /* until READY */
     _Atomic(const char *) awaits; /* in the login: what, in static words, for whoever asks why */
     char *jid;                    /* full address, once bound */
-    struct salted *salted;        /* see login.c; kept from login to login */
-    uint64_t due_ns;              /* when the login was due */
-    uint64_t not_before_ns;       /* WAITING: after a refusal */
-    struct conn *next;            /* WAITING */
-    void *own;                    /* the scenario's */
+    struct sm sm;
+    struct salted *salted;  /* see login.c; kept from login to login */
+    uint64_t due_ns;        /* when the login was due */
+    uint64_t not_before_ns; /* WAITING: after a refusal */
+    struct conn *next;      /* WAITING */
+    void *own;              /* the scenario's */
 };
 
 /* Puts it into the queue of those that log in; its latency counts from due_ns. */

@@ -122,6 +122,9 @@ static void begin_phase(struct worker *w, enum bench_phase phase)
         w->measure_ns = w->now_ns;
     if (phase == BENCH_DRAIN)
         set_clock(w, false);
+    for (uint32_t i = 0; phase == BENCH_LEAVE && i < w->conn_count; i++)
+        if (w->conns[i]->state == CONN_READY)
+            conn_leave(w->conns[i]);
     if (b->scenario->on_phase)
         b->scenario->on_phase(w, phase);
     atomic_fetch_add(&b->at_phase, 1);
@@ -251,6 +254,7 @@ void engine_stop(struct bench *b)
         histogram_merge(&b->latency, &w->latency);
         histogram_merge(&b->login, &w->login);
         histogram_merge(&b->lag, &w->lag);
+        histogram_merge(&b->acks, &w->acks);
     }
     progress_end(b);
 }
@@ -421,4 +425,14 @@ int engine_connect(struct bench *b)
     return status == CLI_OK ? engine_await(b, ENGINE_READY, b->options.connections,
                                            "connections that are logged in")
                             : status;
+}
+
+int engine_leave(struct bench *b)
+{
+    int status = engine_enter(b, BENCH_LEAVE, "leaving");
+    const uint64_t end = bench_now_ns() + (uint64_t)(b->options.timeout_s * (double)second_ns);
+
+    while (status == CLI_OK && engine_totals(b).ready > 0 && bench_now_ns() < end)
+        status = poll_once(b, POLL_MS);
+    return status;
 }

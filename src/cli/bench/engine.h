@@ -33,6 +33,9 @@ struct totals engine_totals(const struct bench *b);
 
 /* Logs in all connections (BENCH_CONNECT). */
 int engine_connect(struct bench *b);
+/* Everybody leaves in order, so that no session waits to be resumed.  Who is not let go in the
+ * timeout is cut. */
+int engine_leave(struct bench *b);
 /* RUN, MEASURE, DRAIN, with marks; then waits until all that is under way has arrived, or nothing
  * has for the timeout, and adds the figures that all traffic has.  BENCH_UNACCOUNTED when
  * something is lost, doubled, or out of order. */

@@ -32,7 +32,17 @@ void figures_add_times(struct figures *f, const char *key, const struct histogra
         { "login_max_ms", "login, longest", "ms", 3, 0 },
         { "login_mean_ms", "login, mean", "ms", 3, 0 },
     };
-    const struct figure *rows = strcmp(key, "latency") == 0 ? latency : login;
+    static const struct figure ack[TIMES] = {
+        { "ack_p50_ms", "acknowledged after, half of the messages", "ms", 3, 0 },
+        { "ack_p90_ms", "acknowledged after, 90 %", "ms", 3, 0 },
+        { "ack_p99_ms", "acknowledged after, 99 %", "ms", 3, 0 },
+        { "ack_p999_ms", "acknowledged after, 99.9 %", "ms", 3, 0 },
+        { "ack_max_ms", "acknowledged after, longest", "ms", 3, 0 },
+        { "ack_mean_ms", "acknowledged after, mean", "ms", 3, 0 },
+    };
+    const struct figure *rows = strcmp(key, "latency") == 0 ? latency
+                                : strcmp(key, "ack") == 0   ? ack
+                                                            : login;
 
     for (int i = 0; h->count > 0 && i < TIMES; i++) {
         struct figure row = rows[i];

@@ -25,7 +25,8 @@ struct figures {
 /* Text is static. */
 void figures_add(struct figures *f, struct figure figure);
 /* p50, p90, p99, p99.9, most and mean of times in nanoseconds, in milliseconds; nothing when there
- * are none.  `key` is "latency" (then figures are latency_p50_ms, ...) or "login". */
+ * are none.  `key` is "latency" (then figures are latency_p50_ms, ...), "ack" or
+ * "login". */
 void figures_add_times(struct figures *f, const char *key, const struct histogram *h);
 /* NULL when there is none of this name. */
 const struct figure *figures_find(const struct figures *f, const char *key);

@@ -17,6 +17,7 @@ enum login_step {
     STEP_AUTHENTICATING, /* <auth/> sent */
     STEP_REOPENING,
     STEP_BINDING,
+    STEP_ENABLING, /* stream management, with --sm */
     STEP_SETTLING, /* roster and presence asked for, the answer to a last request awaited */
 };
 
@@ -131,6 +132,7 @@ static void go_to(struct conn *c, enum login_step step)
         [STEP_AUTHENTICATING] = "the end of authentication",
         [STEP_REOPENING] = "stream features after authentication",
         [STEP_BINDING] = "a resource",
+        [STEP_ENABLING] = "stream management",
         [STEP_SETTLING] = "the answer to a first ping",
     };
 
@@ -317,6 +319,10 @@ static void on_success(struct conn *c, struct jb_str text)
 
 static void send_bind(struct conn *c, struct jb_str features)
 {
+    if (c->worker->bench->options.sm && !text_has(features, "urn:xmpp:sm:3")) {
+        conn_refused(c, "the server has no stream management (--sm)", JB_STR_NONE);
+        return;
+    }
     go_to(c, STEP_BINDING);
     conn_say(c, "<iq xmlns='jabber:client' type='set' id='bind'>"
                 "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
@@ -327,15 +333,8 @@ static void send_bind(struct conn *c, struct jb_str features)
 }
 
 /* As a client does: roster, presence, and a request whose answer comes after all that. */
-static void settle(struct conn *c, struct jb_str text)
+static void settle(struct conn *c)
 {
-    struct jb_str jid = text_of(text, "jid");
-
-    if (jid.n == 0) {
-        conn_refused(c, "no resource was bound", text);
-        return;
-    }
-    c->jid = strndup(jid.p, jid.n);
     go_to(c, STEP_SETTLING);
     conn_say(c, "<iq xmlns='jabber:client' type='get' id='roster'>"
                 "<query xmlns='jabber:iq:roster'/></iq>");
@@ -344,6 +343,29 @@ static void settle(struct conn *c, struct jb_str text)
              "<iq xmlns='jabber:client' type='get' id='settled' to='%s'>"
              "<ping xmlns='urn:xmpp:ping'/></iq>",
              c->worker->bench->options.domain);
+}
+
+static void on_bound(struct conn *c, struct jb_str text)
+{
+    struct jb_str jid = text_of(text, "jid");
+
+    if (jid.n == 0) {
+        conn_refused(c, "no resource was bound", text);
+        return;
+    }
+    c->jid = strndup(jid.p, jid.n);
+    if (!c->worker->bench->options.sm) {
+        settle(c);
+        return;
+    }
+    go_to(c, STEP_ENABLING);
+    conn_say(c, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+}
+
+static void on_enabled(struct conn *c)
+{
+    sm_begin(c);
+    settle(c);
 }
 
 static bool has_id(struct jb_str text, const char *id)
@@ -364,7 +386,7 @@ void login_on_text(struct conn *c, struct jb_str text)
     struct login *l = c->login;
     bool features = text_has(text, "features") && !text_has(text, "<iq");
 
-    if (text_has(text, "stream:error") || jb_str_starts(text, JB_STR("<failure")))
+    if (text_has(text, "stream:error") || jb_str_starts(text, JB_STR("<fail")))
         conn_refused(c, "the server refuses the login", text);
     else if (l->step == STEP_OPENING && features)
         begin_sasl(c, text);
@@ -375,7 +397,9 @@ void login_on_text(struct conn *c, struct jb_str text)
     else if (l->step == STEP_REOPENING && features)
         send_bind(c, text);
     else if (l->step == STEP_BINDING && has_id(text, "bind"))
-        settle(c, text);
+        on_bound(c, text);
+    else if (l->step == STEP_ENABLING && jb_str_starts(text, JB_STR("<enabled")))
+        on_enabled(c);
     else if (l->step == STEP_SETTLING)
         on_settling(c, text);
 }

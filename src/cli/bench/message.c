@@ -76,4 +76,5 @@ void message_send(struct message *m, struct conn *c, uint64_t due_ns, uint64_t d
     marker_renew(m->mark, m->sent++, due_ns);
     worker_sent(c->worker, due_ns, deliveries);
     conn_send(c, m->frame, m->bytes);
+    sm_sent_message(c, due_ns);
 }

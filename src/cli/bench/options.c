@@ -23,6 +23,11 @@ const char options_words[] =
     "                          JABIRU_BENCH_PASSWORD of the environment is\n"
     "  --insecure              do not check the server's certificate; on loopback only\n"
     "  --ca FILE               trust these authorities (PEM)\n"
+    "  --sm                    stream management (XEP-0198): the server is asked behind each\n"
+    "                          message, unless it owes an answer, and must acknowledge all; what "
+    "it\n"
+    "                          asks is answered.  Its acknowledgements are measured as messages "
+    "are\n"
     "  --connections N         sessions in all (100)\n"
     "  --threads N             workers (1)\n"
     "  --logins-at-once N      while all log in at the start (64)\n"
@@ -45,6 +50,7 @@ enum {
     OPT_PASSWORD_FILE,
     OPT_INSECURE,
     OPT_CA,
+    OPT_SM,
     OPT_CONNECTIONS,
     OPT_THREADS,
     OPT_LOGINS,
@@ -73,6 +79,7 @@ static const struct option known[] = {
     { "password-file", 1, NULL, OPT_PASSWORD_FILE },
     { "insecure", 0, NULL, OPT_INSECURE },
     { "ca", 1, NULL, OPT_CA },
+    { "sm", 0, NULL, OPT_SM },
     { "connections", 1, NULL, OPT_CONNECTIONS },
     { "threads", 1, NULL, OPT_THREADS },
     { "logins-at-once", 1, NULL, OPT_LOGINS },
@@ -269,6 +276,8 @@ static bool take_option(int option, struct reading *r)
     case OPT_CA:
         o->ca_file = optarg;
         return true;
+    case OPT_SM:
+        return o->sm = true;
     case OPT_PID:
         return take_pids(optarg, &o->server);
     case OPT_JSON:
@@ -295,6 +304,8 @@ static int finish(struct reading *r, const struct scenario *s)
         o->login = o->users ? BENCH_PLAIN : BENCH_ANONYMOUS;
     if (o->login >= BENCH_PLAIN && !o->users)
         return cli_fail(CLI_USAGE, "which accounts? (--users 'user#')");
+    if (o->login == BENCH_RAW && o->sm)
+        return cli_fail(CLI_USAGE, "a bare relay has no stream management (--sm)");
     if (o->threads > o->connections)
         o->threads = o->connections;
     if (!o->domain)

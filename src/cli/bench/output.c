@@ -11,6 +11,7 @@
 static void add_times(struct bench *b)
 {
     figures_add_times(&b->figures, "latency", &b->latency);
+    figures_add_times(&b->figures, "ack", &b->acks);
     figures_add_times(&b->figures, "login", &b->login);
     struct totals t = engine_totals(b);
     figures_add(&b->figures, (struct figure){ "retries", "connections refused and tried again", "",

@@ -156,6 +156,8 @@ static void write_plots(FILE *to, const struct bench *b)
         write_distribution(to, "Latency of messages", &b->latency);
         write_throughput(to, b, false);
     }
+    if (b->acks.count > 0)
+        write_distribution(to, "Acknowledgement of messages by the server", &b->acks);
     if (b->login.count > 0) {
         write_distribution(to, "Duration of logins", &b->login);
         write_throughput(to, b, true);

@@ -10,7 +10,7 @@ static double seconds(const struct mark *from, const struct mark *to)
     return (double)(to->at_ns - from->at_ns) / 1e9;
 }
 
-/* Until all has arrived, or nothing has for the timeout: then it is lost. */
+/* Until all has arrived, and is acknowledged, or nothing is for the timeout: then it is lost. */
 static int drain(struct bench *b)
 {
     uint64_t last = 0, moved_ns = bench_now_ns();
@@ -19,11 +19,11 @@ static int drain(struct bench *b)
     while (status == CLI_OK) {
         struct totals t = engine_totals(b);
         uint64_t now = bench_now_ns();
-        if (t.delivered >= t.expected)
+        if (t.delivered >= t.expected && t.unacked == 0)
             break;
-        if (t.delivered != last)
+        if (t.delivered + t.acked != last)
             moved_ns = now;
-        last = t.delivered;
+        last = t.delivered + t.acked;
         if ((double)(now - moved_ns) > b->options.timeout_s * 1e9)
             break;
         status = engine_sleep(b, 1);
@@ -43,6 +43,15 @@ static void account_figures(struct bench *b)
                 (struct figure){ "disorder", "messages out of order", "", 0, (double)t.disorder });
     figures_add(&b->figures, (struct figure){ "strays", "messages to the wrong connection", "", 0,
                                               (double)t.strays });
+    if (!b->options.sm)
+        return;
+    figures_add(&b->figures, (struct figure){ "acked", "messages acknowledged by the server", "", 0,
+                                              (double)t.acked });
+    figures_add(&b->figures, (struct figure){ "unacked", "messages not acknowledged", "", 0,
+                                              (double)t.unacked });
+    figures_add(&b->figures,
+                (struct figure){ "answers", "acknowledgements that the server asked for", "", 0,
+                                 (double)t.answers });
 }
 
 static int judge(struct bench *b)
@@ -51,8 +60,13 @@ static int judge(struct bench *b)
 
     if (t.expected == 0)
         return bench_fail(b, BENCH_UNACCOUNTED, "no message was sent");
-    if (t.delivered == t.expected && t.twice + t.disorder + t.strays == 0)
-        return CLI_OK;
+    if (t.delivered == t.expected && t.twice + t.disorder + t.strays == 0) {
+        if (t.unacked == 0)
+            return CLI_OK;
+        return bench_fail(b, BENCH_UNACCOUNTED,
+                          "all messages arrived, but %" PRIu64 " were never acknowledged",
+                          t.unacked);
+    }
     return bench_fail(b, BENCH_UNACCOUNTED,
                       "of %" PRIu64 " messages %" PRIu64 " arrived; %" PRIu64
                       " came twice, %" PRIu64 " out of order, %" PRIu64 " at the wrong connection",
