@@ -27,6 +27,25 @@ static void open_stream(struct jb_client *c)
         jb__login_fail(c, rc, "");
 }
 
+void jb__login_text_begin(struct jb_client *c, struct jb__login_text *t)
+{
+    jb__buf_init(&t->buf, &c->memory, JB__LOGIN_BYTES);
+    jb_xml_begin(&t->x, &t->buf);
+}
+
+void jb__login_text_send(struct jb_client *c, struct jb__login_text *t)
+{
+    int rc = jb_xml_end(&t->x);
+
+    if (rc == 0)
+        rc = jb_stream_send_raw(&c->stream, jb__buf_str(&t->buf));
+    if (t->buf.p)
+        OPENSSL_cleanse(t->buf.p, t->buf.n);
+    jb__buf_deinit(&t->buf);
+    if (rc != 0)
+        jb__login_fail(c, rc, "");
+}
+
 /* The weakest mechanism that will do.  Without TLS a password never goes out as it is. */
 static enum jb__sasl_mech weakest(const struct jb_client *c)
 {
@@ -161,25 +180,16 @@ int jb__login_read_offer(struct jb_client *c, const struct jb_doc *doc, uint16_t
 /* Says what SASL has to say in an element of RFC 6120. */
 static void send_sasl(struct jb_client *c, const char *name, struct jb_str mech, struct jb_str text)
 {
-    struct jb__buf buf;
-    struct jb_xml x;
+    struct jb__login_text t;
 
-    jb__buf_init(&buf, &c->memory, JB__LOGIN_BYTES);
-    jb_xml_begin(&x, &buf);
-    jb_xml_open(&x, name, JB_NS_SASL);
+    jb__login_text_begin(c, &t);
+    jb_xml_open(&t.x, name, JB_NS_SASL);
     if (mech.n)
-        jb_xml_attr(&x, "mechanism", mech);
+        jb_xml_attr(&t.x, "mechanism", mech);
     if (text.n)
-        jb_xml_text(&x, text);
-    jb_xml_close(&x);
-    int rc = jb_xml_end(&x);
-    if (rc == 0)
-        rc = jb_stream_send_raw(&c->stream, jb__buf_str(&buf));
-    if (buf.p)
-        OPENSSL_cleanse(buf.p, buf.n);
-    jb__buf_deinit(&buf);
-    if (rc != 0)
-        jb__login_fail(c, rc, "");
+        jb_xml_text(&t.x, text);
+    jb_xml_close(&t.x);
+    jb__login_text_send(c, &t);
 }
 
 /* Why SASL cannot go on, as SASL sees it. */
@@ -342,28 +352,21 @@ static void on_sasl(struct jb_client *c, const struct jb_doc *doc)
 
 static void send_bind(struct jb_client *c)
 {
-    struct jb__buf buf;
-    struct jb_xml x;
+    struct jb__login_text t;
     const char *set = c->options[JB_OPTION_RESOURCE];
     struct jb_str resource = set ? jb_strz(set) : c->wish;
 
-    jb__buf_init(&buf, &c->memory, JB__LOGIN_BYTES);
-    jb_xml_begin(&x, &buf);
-    jb_xml_open(&x, "iq", JB_NS_CLIENT);
-    jb_xml_attrz(&x, "type", "set");
-    jb_xml_attrz(&x, "id", bind_id);
-    jb_xml_open(&x, "bind", JB_NS_BIND);
-    if (resource.n)
-        jb_xml_leaf(&x, "resource", JB_NS_NONE, resource);
-    jb_xml_close(&x);
-    jb_xml_close(&x);
-    int rc = jb_xml_end(&x);
-    if (rc == 0)
-        rc = jb_stream_send_raw(&c->stream, jb__buf_str(&buf));
-    jb__buf_deinit(&buf);
     c->login->step = JB__STEP_BIND;
-    if (rc != 0)
-        jb__login_fail(c, rc, "");
+    jb__login_text_begin(c, &t);
+    jb_xml_open(&t.x, "iq", JB_NS_CLIENT);
+    jb_xml_attrz(&t.x, "type", "set");
+    jb_xml_attrz(&t.x, "id", bind_id);
+    jb_xml_open(&t.x, "bind", JB_NS_BIND);
+    if (resource.n)
+        jb_xml_leaf(&t.x, "resource", JB_NS_NONE, resource);
+    jb_xml_close(&t.x);
+    jb_xml_close(&t.x);
+    jb__login_text_send(c, &t);
 }
 
 /* The address that the server gave, which must be one of ours (a stranger's whole name is the

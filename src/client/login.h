@@ -56,6 +56,15 @@ JB_NODISCARD int jb__login_take_handled(struct jb_client *c, uint32_t h);
 /* All is done. */
 void jb__login_go_online(struct jb_client *c, bool resumed);
 
+/* An element that is being written; what it holds may be a secret. */
+struct jb__login_text {
+    struct jb__buf buf;
+    struct jb_xml x;
+};
+void jb__login_text_begin(struct jb_client *c, struct jb__login_text *t);
+/* Queues it and overwrites it; out of memory ends the login. */
+void jb__login_text_send(struct jb_client *c, struct jb__login_text *t);
+
 /* -- sasl2.c ---------------------------------------------------------------------------------- */
 
 /* True when the features offer it; then it has begun. */

@@ -202,31 +202,22 @@ static void write_wishes(const struct jb_client *c, struct jb_xml *x)
 
 void jb__sasl2_say(struct jb_client *c, bool first, struct jb_str mech, struct jb_str text)
 {
-    struct jb__buf buf;
-    struct jb_xml x;
+    struct jb__login_text t;
 
     if (jb_str_eqz(text, "=")) /* an empty message is an empty element here */
         text = JB_STR_NONE;
-    jb__buf_init(&buf, &c->memory, JB__LOGIN_BYTES);
-    jb_xml_begin(&x, &buf);
-    jb_xml_open_str(&x, first ? "authenticate" : "response", ns_sasl2);
+    jb__login_text_begin(c, &t);
+    jb_xml_open_str(&t.x, first ? "authenticate" : "response", ns_sasl2);
     if (first) {
-        jb_xml_attr(&x, "mechanism", mech);
-        jb_xml_leaf(&x, "initial-response", JB_NS_NONE, text);
-        write_agent(c, &x);
-        write_wishes(c, &x);
+        jb_xml_attr(&t.x, "mechanism", mech);
+        jb_xml_leaf(&t.x, "initial-response", JB_NS_NONE, text);
+        write_agent(c, &t.x);
+        write_wishes(c, &t.x);
     } else if (text.n) {
-        jb_xml_text(&x, text);
+        jb_xml_text(&t.x, text);
     }
-    jb_xml_close(&x);
-    int rc = jb_xml_end(&x);
-    if (rc == 0)
-        rc = jb_stream_send_raw(&c->stream, jb__buf_str(&buf));
-    if (buf.p)
-        OPENSSL_cleanse(buf.p, buf.n);
-    jb__buf_deinit(&buf);
-    if (rc != 0)
-        jb__login_fail(c, rc, "");
+    jb_xml_close(&t.x);
+    jb__login_text_send(c, &t);
 }
 
 bool jb__sasl2_begin(struct jb_client *c, const struct jb_doc *doc)

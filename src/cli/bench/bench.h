@@ -80,6 +80,8 @@ struct scenario {
     /* The run, from the first connection to the figures.  CLI_OK or a status; then bench_fail() was
      * called. */
     int (*run)(struct bench *b);
+    /* For engine_run_traffic(): what comes between logging in and the messages. */
+    int (*prepare)(struct bench *b);
     void (*on_phase)(struct worker *w, enum bench_phase phase); /* NULL: nothing to do */
     void (*on_ready)(struct conn *c);                           /* logged in */
     void (*on_text)(struct conn *c, struct jb_str text);        /* after that */

@@ -40,6 +40,8 @@ int engine_leave(struct bench *b);
  * has for the timeout, and adds the figures that all traffic has.  BENCH_UNACCOUNTED when
  * something is lost, doubled, or out of order. */
 int engine_traffic(struct bench *b);
+/* The run of a scenario with messages: logs in, lets it prepare, does the above. */
+int engine_run_traffic(struct bench *b);
 /* The figures of logging in, from the marks `from` and `to`. */
 void engine_login_figures(struct bench *b, const struct mark *from, const struct mark *to);
 

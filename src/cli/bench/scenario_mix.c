@@ -250,16 +250,19 @@ static const char *check(const struct bench_options *o)
                                                     : NULL;
 }
 
-static int run(struct bench *b)
+static int prepare(struct bench *b)
 {
-    int status = engine_connect(b);
+    int status = rooms_prepare(b, regulars(&b->options));
 
-    if (status == CLI_OK)
-        status = rooms_prepare(b, regulars(&b->options));
     figures_add(&b->figures, (struct figure){ "rooms", "rooms (1: the server has them)", "", 0,
                                               b->rooms.state == ROOMS_OPEN });
-    if (status == CLI_OK)
-        status = engine_traffic(b);
+    return status;
+}
+
+static int run(struct bench *b)
+{
+    int status = engine_run_traffic(b);
+
     if (status == CLI_OK)
         figures_add(&b->figures,
                     (struct figure){ "logins", "logins in the day", "", 0,
@@ -289,6 +292,7 @@ const struct scenario scenario_mix = {
     .defaults = defaults,
     .check = check,
     .run = run,
+    .prepare = prepare,
     .on_phase = on_phase,
     .on_ready = on_ready,
     .on_text = on_text,

@@ -81,17 +81,6 @@ static const char *check(const struct bench_options *o)
     return o->connections % 2 ? "pairs: --connections must be even" : NULL;
 }
 
-static int run(struct bench *b)
-{
-    int status = engine_connect(b);
-
-    if (status == CLI_OK)
-        status = engine_quiet(b);
-    if (status == CLI_OK)
-        status = engine_traffic(b);
-    return status;
-}
-
 static void defaults(struct bench_options *o)
 {
     o->rate = 0;
@@ -112,7 +101,8 @@ const struct scenario scenario_pairs = {
         "             --domain localhost --connections 1000 --rate 5000 --pid $(pidof jabirud)\n",
     .defaults = defaults,
     .check = check,
-    .run = run,
+    .run = engine_run_traffic,
+    .prepare = engine_quiet,
     .on_phase = on_phase,
     .on_ready = on_ready,
     .on_text = on_text,

@@ -168,20 +168,14 @@ static const char *check(const struct bench_options *o)
     return o->rate > 0 ? NULL : "presence: needs a --rate";
 }
 
-static int run(struct bench *b)
+static int prepare(struct bench *b)
 {
-    int status = engine_connect(b);
+    int status = engine_enter(b, BENCH_PREPARE, "making contacts");
 
-    if (status == CLI_OK)
-        status = engine_enter(b, BENCH_PREPARE, "making contacts");
     if (status == CLI_OK)
         status = engine_await(b, ENGINE_PREPARED, b->options.connections,
                               "people who have their contacts");
-    if (status == CLI_OK)
-        status = engine_quiet(b);
-    if (status == CLI_OK)
-        status = engine_traffic(b);
-    return status;
+    return status == CLI_OK ? engine_quiet(b) : status;
 }
 
 static void defaults(struct bench_options *o)
@@ -203,7 +197,8 @@ const struct scenario scenario_presence = {
         "             --connections 200 --contacts 20 --rate 200\n",
     .defaults = defaults,
     .check = check,
-    .run = run,
+    .run = engine_run_traffic,
+    .prepare = prepare,
     .on_phase = on_phase,
     .on_ready = on_ready,
     .on_text = on_text,

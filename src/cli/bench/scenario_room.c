@@ -96,19 +96,15 @@ static const char *check(const struct bench_options *o)
     return o->senders == 0 ? "room: somebody must speak (--senders)" : NULL;
 }
 
-static int run(struct bench *b)
+static int prepare(struct bench *b)
 {
-    int status = engine_connect(b);
+    int status = rooms_prepare(b, b->options.connections);
 
-    if (status == CLI_OK)
-        status = rooms_prepare(b, b->options.connections);
     if (status == CLI_OK && b->rooms.state == ROOMS_NONE)
         status = bench_fail(b, CLI_REFUSED,
                             "the server has no rooms: none of the items of %s is a service of them "
                             "(XEP-0045); --rooms DOMAIN names one",
                             b->options.domain);
-    if (status == CLI_OK)
-        status = engine_traffic(b);
     return status;
 }
 
@@ -133,7 +129,8 @@ const struct scenario scenario_room = {
         "             --users 'user#' --password-file secret --connections 200 --rate 20\n",
     .defaults = defaults,
     .check = check,
-    .run = run,
+    .run = engine_run_traffic,
+    .prepare = prepare,
     .on_phase = on_phase,
     .on_ready = on_ready,
     .on_text = on_text,

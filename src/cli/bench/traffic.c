@@ -152,3 +152,12 @@ int engine_traffic(struct bench *b)
     account_figures(b);
     return judge(b);
 }
+
+int engine_run_traffic(struct bench *b)
+{
+    int status = engine_connect(b);
+
+    if (status == CLI_OK)
+        status = b->scenario->prepare(b);
+    return status == CLI_OK ? engine_traffic(b) : status;
+}
