@@ -146,6 +146,12 @@ enum jb__sasl_step jb__sasl_server_fail(struct jb__sasl_server *s, enum jb__sasl
     return JB__SASL_FAILURE;
 }
 
+enum jb__sasl_step jb__sasl_server_over(struct jb__sasl_server *s, enum jb_limit limit)
+{
+    s->limit = limit;
+    return jb__sasl_server_fail(s, JB__SASL_MALFORMED_REQUEST);
+}
+
 /* Hands a decoded message to the family. */
 static enum jb__sasl_step dispatch(struct jb__sasl_server *s, struct jb_str text)
 {
@@ -161,7 +167,9 @@ static enum jb__sasl_step dispatch(struct jb__sasl_server *s, struct jb_str text
         step = jb__sasl_server_fail(s, JB__SASL_TEMPORARY_AUTH_FAILURE);
     else if (rc == JB_EINVAL)
         step = jb__sasl_server_fail(s, JB__SASL_INCORRECT_ENCODING);
-    else if (rc != 0 || message.n > s->ctx->limits->sasl_message_bytes || !jb__utf8_valid(message))
+    else if (rc != 0 || message.n > s->ctx->limits->sasl_message_bytes)
+        step = jb__sasl_server_over(s, JB_LIMIT_sasl_message_bytes);
+    else if (!jb__utf8_valid(message))
         step = jb__sasl_server_fail(s, JB__SASL_MALFORMED_REQUEST);
     else if (s->state == JB__SASL_AWAIT_FIRST)
         step = family->first(s, message);
@@ -175,7 +183,9 @@ enum jb__sasl_step jb__sasl_server_begin(struct jb__sasl_server *s,
                                          const struct jb__sasl_context *ctx,
                                          const struct jb__sasl_request *request)
 {
-    *s = (struct jb__sasl_server){ .ctx = ctx, .mech = jb__sasl_mech_find(request->mech) };
+    *s = (struct jb__sasl_server){ .ctx = ctx,
+                                   .mech = jb__sasl_mech_find(request->mech),
+                                   .limit = JB_LIMIT_COUNT };
     jb__buf_init(&s->keep, ctx->alloc, 4 * (size_t)ctx->limits->sasl_message_bytes);
     jb__buf_init(&s->text, ctx->alloc, 4 * (size_t)ctx->limits->sasl_message_bytes);
     if (s->mech == JB__SASL_MECH_COUNT || !(ctx->offered & JB__SASL_BIT(s->mech)))

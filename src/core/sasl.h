@@ -168,6 +168,7 @@ struct jb__sasl_server {
     const struct jb__sasl_context *ctx;
     enum jb__sasl_mech mech;
     enum jb__sasl_failure failure; /* after JB__SASL_FAILURE */
+    enum jb_limit limit;           /* then: the one it was over; JB_LIMIT_COUNT: none */
     struct jb_str out;             /* text to send, living until the next call; after SUCCESS empty
                                       when there is no additional data */
     struct jb__sasl_hash hash;     /* after JB__SASL_NEED_HASH */

@@ -57,6 +57,8 @@ extern const struct jb__sasl_family jb__sasl_scram, jb__sasl_plain, jb__sasl_ano
 
 /* Ends the exchange with a condition. */
 enum jb__sasl_step jb__sasl_server_fail(struct jb__sasl_server *s, enum jb__sasl_failure failure);
+/* Fails for being over a limit, which the caller of the exchange counts. */
+enum jb__sasl_step jb__sasl_server_over(struct jb__sasl_server *s, enum jb_limit limit);
 /* Puts a message into `out`; failure: out of memory. */
 JB_NODISCARD int jb__sasl_put_text(struct jb__buf *text, struct jb_str message, struct jb_str *out);
 /* Decodes the text of an element into `out` (a buffer of its own, for secrets).  0; JB_EINVAL: not

@@ -196,6 +196,8 @@ static enum jb__sasl_step scram_first(struct jb__sasl_server *s, struct jb_str m
     if (message.n == 0 || memchr(message.p, '\0', message.n))
         return jb__sasl_server_fail(s, JB__SASL_MALFORMED_REQUEST);
     enum jb__sasl_failure failure = parse_first(message, &f);
+    if (failure == JB__SASL_FAILURE_COUNT && f.nonce.n > s->ctx->limits->sasl_nonce_bytes)
+        return jb__sasl_server_over(s, JB_LIMIT_sasl_nonce_bytes);
     if (failure == JB__SASL_FAILURE_COUNT &&
         !jb__scram_is_nonce(f.nonce, s->ctx->limits->sasl_nonce_bytes))
         failure = JB__SASL_MALFORMED_REQUEST;

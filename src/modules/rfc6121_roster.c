@@ -353,6 +353,12 @@ static void remove_contact(struct iq *iq, struct jb_jid jid)
     presence_part(u, jid, before);
 }
 
+static struct jb_fault over(struct iq *iq, enum jb_limit limit, const char *words)
+{
+    reactor_count_limit(iq->reactor, limit);
+    return JB_FAULT(NOT_ACCEPTABLE, words);
+}
+
 /* The item's <group/>s.  Section 2.3.3: none empty, none twice, none too long. */
 static struct jb_fault read_groups(struct iq *iq, uint16_t node, struct roster_item_parts *parts)
 {
@@ -365,10 +371,12 @@ static struct jb_fault read_groups(struct iq *iq, uint16_t node, struct roster_i
         if (!jb_node_is(doc, g, "group", JB_NS_ROSTER))
             continue;
         struct jb_str text = jb_node_text(doc, g, arena);
-        if (text.n == 0 || text.n > l->roster_name_bytes)
-            return JB_FAULT(NOT_ACCEPTABLE, "a group's name is empty or too long");
+        if (text.n == 0)
+            return JB_FAULT(NOT_ACCEPTABLE, "a group's name is empty");
+        if (text.n > l->roster_name_bytes)
+            return over(iq, JB_LIMIT_roster_name_bytes, "a group's name is too long");
         if (parts->group_count == l->roster_groups)
-            return JB_FAULT(NOT_ACCEPTABLE, "too many groups");
+            return over(iq, JB_LIMIT_roster_groups, "too many groups");
         for (uint16_t i = 0; i < parts->group_count; i++)
             if (jb_str_eq(parts->groups[i], text))
                 return JB_FAULT(BAD_REQUEST, "the same group twice");
@@ -390,7 +398,7 @@ static struct jb_fault read_item(struct iq *iq, uint16_t *node, struct roster_it
     parts->jid = jb_jid_bare(parts->jid);
     parts->name = jb_node_attr(doc, *node, "name", arena);
     if (parts->name.n > iq->reactor->conf->stream.limits.roster_name_bytes)
-        return JB_FAULT(NOT_ACCEPTABLE, "the name is too long");
+        return over(iq, JB_LIMIT_roster_name_bytes, "the name is too long");
     return JB_NO_FAULT;
 }
 

@@ -413,6 +413,14 @@ void admin_free(struct server *s)
     s->admin = NULL;
 }
 
+/* On the first reactor, whose loop the control socket is on. */
+static void count_control_limit(void *ctx)
+{
+    struct server *s = ctx;
+
+    reactor_count_limit(&s->reactors[0], JB_LIMIT_control_clients);
+}
+
 int admin_open(struct server *s)
 {
     const struct config *config = s->conf->config;
@@ -426,6 +434,7 @@ int admin_open(struct server *s)
         .max_clients = config->limits.control_clients,
         .commands = commands,
         .ctx = s,
+        .limit_reached = count_control_limit,
         .metrics_write = write_metrics,
         .health_write = write_health,
         .users = &s->admin->users,

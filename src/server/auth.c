@@ -443,6 +443,8 @@ static void step(struct auth *a, enum jb__sasl_step next)
         failure = a->disabled ? JB__SASL_ACCOUNT_DISABLED : JB__SASL_INVALID_AUTHZID;
         break;
     case JB__SASL_FAILURE:
+        if (a->sasl.limit != JB_LIMIT_COUNT)
+            conn_limit(c, a->sasl.limit);
         break;
     }
     if (waits) {

@@ -92,6 +92,17 @@ static bool peer_is_allowed(const struct control_client *client)
     return cred.uid == geteuid() || cred.uid == 0;
 }
 
+static bool is_one_too_many(const struct control_client *client)
+{
+    const struct control *c = client->control;
+
+    if (c->clients[client->way] <= c->options.max_clients)
+        return false;
+    if (c->options.limit_reached)
+        c->options.limit_reached(c->options.ctx);
+    return true;
+}
+
 /* A client whose socket is open.  Too many: the newest goes. */
 static void admit(struct control_client *client)
 {
@@ -100,7 +111,7 @@ static void admit(struct control_client *client)
 
     if (c->closing)
         why = "the server stops";
-    else if (c->clients[client->way] > c->options.max_clients)
+    else if (is_one_too_many(client))
         why = "too many clients (limit control_clients)";
     else if (client->way == CONTROL_UNIX && !peer_is_allowed(client))
         why = "another user";

@@ -62,6 +62,7 @@ struct control_options {
     unsigned max_clients;                   /* limit control_clients */
     const struct control_command *commands; /* ended by a row without a name; must outlive it */
     void *ctx;                              /* control_call_ctx() */
+    void (*limit_reached)(void *ctx);       /* a client was one too many; NULL: nobody counts */
     const struct control_users *users;      /* what the commands of control_users.h need, or NULL */
     /* Appends the metrics in OpenMetrics format without "# EOF"; NULL: none. */
     int (*metrics_write)(void *ctx, struct jb__buf *out);

@@ -117,14 +117,14 @@ def roster_items(rig, n):
         return "over" if "over" in got else "fine"
 
 
-@counts("roster_groups", 2, metric=False)
+@counts("roster_groups", 2)
 def roster_groups(rig, n):
     with rig.client(fresh(rig, "groups")) as client:
         groups = "".join("<group>g%d</group>" % i for i in range(n))
         return asked(client, ITEM % ("<item jid='c@localhost'>%s</item>" % groups))
 
 
-@counts("roster_name_bytes", 64, metric=False)
+@counts("roster_name_bytes", 64)
 def roster_name_bytes(rig, n):
     with rig.client(fresh(rig, "names")) as client:
         return asked(client, ITEM % ("<item jid='c@localhost' name=%s/>" % quoteattr("n" * n)))
@@ -215,7 +215,7 @@ for name in ("store_jobs", "store_timeout_ms", "store_batch", "store_unit_bytes"
     elsewhere(name, "tests/unit/server/test_store_queue.c", name)
 
 
-@counts("control_clients", 3, metric=False)
+@counts("control_clients", 3)
 def control_clients(rig, n):
     """The newest is sent away; those that were there are answered."""
     def connect():

@@ -226,7 +226,7 @@ def auth_failures_per_address(rig, n):
     return "fine"
 
 
-@counts("sasl_message_bytes", 1024, metric=False)
+@counts("sasl_message_bytes", 1024)
 def sasl_message_bytes(rig, n):
     """What is too long is not looked at: malformed-request, instead of not-authorized."""
     with rig.opened() as client:
@@ -236,7 +236,7 @@ def sasl_message_bytes(rig, n):
         return "fine" if why == "not-authorized" else "over"
 
 
-@counts("sasl_nonce_bytes", 40, metric=False)
+@counts("sasl_nonce_bytes", 40)
 def sasl_nonce_bytes(rig, n):
     with rig.opened() as client:
         scram = Scram("alice", settings.PASSWORD, nonce="n" * n)

@@ -269,6 +269,7 @@ static void test_encoding(void **state)
         const struct jb__sasl_request request = { JB_STR("PLAIN"), jb_strz(bad[n]), kit_nonce };
         assert_int_equal(jb__sasl_server_begin(&s, &k.ctx, &request), JB__SASL_FAILURE);
         assert_int_equal(s.failure, JB__SASL_INCORRECT_ENCODING);
+        assert_int_equal(s.limit, JB_LIMIT_COUNT);
         jb__sasl_server_deinit(&s);
     }
     assert_int_equal(kit_refuses(&k, "PLAIN", jb_str("\0romeo\0\xff\xfe", 9)),
@@ -278,6 +279,7 @@ static void test_encoding(void **state)
     const struct jb__sasl_request request = { JB_STR("PLAIN"), jb_str(big, 12000), kit_nonce };
     assert_int_equal(jb__sasl_server_begin(&s, &k.ctx, &request), JB__SASL_FAILURE);
     assert_int_equal(s.failure, JB__SASL_MALFORMED_REQUEST);
+    assert_int_equal(s.limit, JB_LIMIT_sasl_message_bytes);
     jb__sasl_server_deinit(&s);
     free(big);
 }

@@ -30,7 +30,7 @@ struct play {
     char in[4 * 1024 * 1024];
     size_t n;
     struct control_call *held[64];
-    unsigned held_count, gone_count;
+    unsigned held_count, gone_count, limit_count;
     bool closed, fit;
 };
 
@@ -104,6 +104,11 @@ static bool on_health(void *ctx, struct jb__buf *out)
     return jb__buf_append(out, play.fit ? "fine\n" : "sick\n", 5) == 0 && play.fit;
 }
 
+static void on_limit(void *ctx)
+{
+    ((struct play *)ctx)->limit_count++;
+}
+
 static void on_closed(void *ctx)
 {
     ((struct play *)ctx)->closed = true;
@@ -169,6 +174,7 @@ static struct control_options options(void)
         .max_clients = 3,
         .commands = commands,
         .ctx = &play,
+        .limit_reached = on_limit,
         .metrics_write = on_metrics,
         .health_write = on_health,
     };
@@ -182,7 +188,7 @@ static int begin(void **state)
     play.fd = -1;
     play.fit = true;
     play.closed = false;
-    play.held_count = play.gone_count = 0;
+    play.held_count = play.gone_count = play.limit_count = 0;
     return uv_loop_init(&play.loop) | control_open(&play.loop, &o, &play.control);
 }
 
@@ -398,9 +404,11 @@ static void test_socket(void **state)
     settle();
     assert_int_equal(access(socket_path, F_OK), 0); /* still the first one's */
     for (int i = 0; i < 4; i++) {
+        assert_int_equal(play.limit_count, 0);
         fds[i] = connect_to(socket_path);
         settle();
     }
+    assert_int_equal(play.limit_count, 1);
     play.fd = fds[3]; /* one more than may be */
     assert_int_equal(recv(play.fd, play.in, 1, MSG_DONTWAIT), 0);
     hang_up();
