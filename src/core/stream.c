@@ -390,7 +390,8 @@ int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to, st
     write_opt(&t.x, "to", to);
     write_opt(&t.x, "id", id);
     jb_xml_attrz(&t.x, "xml:lang", "en");
-    jb_xml_attrz(&t.x, "version", "1.0");
+    if (s->version != JB__STREAM_VERSION_NONE)
+        jb_xml_attrz(&t.x, "version", s->version == JB__STREAM_VERSION_1_0 ? "1.0" : "0.9");
     jb_xml_close(&t.x);
     int rc = jb__stream_text_send(&t, s);
     if (rc == 0)

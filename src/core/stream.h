@@ -79,6 +79,13 @@ struct jb_stream_config {
     void (*mask_key)(uint8_t key[4]);
 };
 
+/* Of 0.x there was 0.9 only, which is said by saying nothing, or so. */
+enum jb__stream_version {
+    JB__STREAM_VERSION_1_0,
+    JB__STREAM_VERSION_0_9,
+    JB__STREAM_VERSION_NONE,
+};
+
 struct jb_stream {
     const struct jb_stream_config *config;
     struct jb_ws ws;
@@ -87,6 +94,7 @@ struct jb_stream {
     char *in;                             /* input fed and not yet taken; the caller's memory */
     size_t in_bytes;
     uint8_t state;        /* enum jb_stream_state */
+    uint8_t version;      /* enum jb__stream_version: what our next <open/> says */
     bool authenticated;   /* the larger limits hold */
     bool open_sent;       /* our <open/> of the current stream is queued */
     bool close_sent;      /* our <close/> is queued */

@@ -3,10 +3,29 @@
  * RFC 7395 section 3). */
 #include "core/stream_roles.h"
 
+/* Whether we can go on with that version.  Numbers are compared, not text, and the answer has the
+ * lower of both versions (RFC 6120 section 4.7.5).  Below 1.0 there are no features and no SASL. */
+static bool take_version(struct jb_stream *s, const struct jb_doc *doc)
+{
+    struct jb_str version, major, minor;
+    uint64_t major_number, minor_number;
+
+    s->version = JB__STREAM_VERSION_1_0;
+    if (!jb_node_attr_raw(doc, 0, "version", &version)) {
+        s->version = JB__STREAM_VERSION_NONE;
+        return false;
+    }
+    if (!jb_str_cut(version, '.', &major, &minor) ||
+        !jb_str_u64(major, UINT32_MAX, &major_number) ||
+        !jb_str_u64(minor, UINT32_MAX, &minor_number))
+        return false;
+    if (major_number == 0)
+        s->version = JB__STREAM_VERSION_0_9;
+    return major_number > 0;
+}
+
 bool jb__stream_on_open(struct jb_stream *s, struct jb_stream_event *ev)
 {
-    struct jb_str version;
-
     if (s->state != JB_STREAM_STATE_START && s->state != JB_STREAM_STATE_AUTHED)
         return jb__stream_fault(s, ev, JB_STREAM_CONFLICT, "the stream is open already");
     /* Our own <open/> of the restarted stream is still to come. */
@@ -16,9 +35,7 @@ bool jb__stream_on_open(struct jb_stream *s, struct jb_stream_event *ev)
     jb_node_attr_raw(&ev->doc, 0, "to", &ev->to);
     jb_node_attr_raw(&ev->doc, 0, "from", &ev->from);
     jb_node_attr_raw(&ev->doc, 0, "xml:lang", &ev->lang);
-    /* No version means 0.9 (RFC 6120 section 4.7.5), which knows no features and no SASL. */
-    if (!jb_node_attr_raw(&ev->doc, 0, "version", &version) ||
-        !jb_str_starts(version, JB_STR("1.")))
+    if (!take_version(s, &ev->doc))
         return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_VERSION, "version='1.0' is needed");
     return true;
 }

@@ -43,6 +43,7 @@ static void negotiates(void **state)
 struct fault_row {
     enum jb_stream_state state;
     const char *text, *error, *words;
+    const char *open; /* our <open/> before the error; NULL: the usual one, where one is due */
 };
 
 static void check_faults(const struct fault_row *rows, size_t count)
@@ -57,8 +58,8 @@ static void check_faults(const struct fault_row *rows, size_t count)
         snprintf(events, sizeof events, "fault %s 1000; ", rows[i].error);
         expect_events(events);
         /* RFC 7395 section 3.3.1: an error before <open/> needs ours first. */
-        snprintf(said, sizeof said, "%s" ERROR("%s", "%s"), opened ? "" : NAMELESS_OPEN,
-                 rows[i].error, rows[i].words);
+        const char *open = rows[i].open ? rows[i].open : opened ? "" : NAMELESS_OPEN;
+        snprintf(said, sizeof said, "%s" ERROR("%s", "%s"), open, rows[i].error, rows[i].words);
         hear(MESSAGE); /* not heard any more */
         expect_events("");
         expect_said(said);
@@ -108,9 +109,13 @@ static void refuses_what_the_state_does_not_allow(void **state)
         { JB_STREAM_STATE_BOUND, "<message/>", "invalid-namespace",
           "an element without a namespace; each frame declares its own" },
         { JB_STREAM_STATE_START, "<open " FRAMING "/>", "unsupported-version",
-          "version='1.0' is needed" },
-        { JB_STREAM_STATE_AUTHED, "<open " FRAMING " version='0.9'/>", "unsupported-version",
-          "version='1.0' is needed" },
+          "version='1.0' is needed", "[<open " FRAMING " xml:lang='en'/>] " },
+        { JB_STREAM_STATE_AUTHED, "<open " FRAMING " version='0.99'/>", "unsupported-version",
+          "version='1.0' is needed", "[<open " FRAMING " xml:lang='en' version='0.9'/>] " },
+        { JB_STREAM_STATE_START, "<open " FRAMING " version='1.'/>", "unsupported-version",
+          "version='1.0' is needed", NULL },
+        { JB_STREAM_STATE_START, "<open " FRAMING " version='9999999999.0'/>",
+          "unsupported-version", "version='1.0' is needed", NULL },
     };
     (void)state;
 
