@@ -295,13 +295,13 @@ static int check_modules_off(const struct build *b, size_t section)
 
     for (size_t i = doc->sections[section].first; i != SIZE_MAX; i = doc->given[i].next) {
         const struct config_given *g = &doc->given[i];
-        struct config_guess guess;
+        struct jb__guess guess;
         bool known = g->option != option;
 
-        config_guess_begin(&guess, g->text);
+        jb__guess_begin(&guess, g->text);
         for (size_t m = 0; m < doc->modules->count; m++) {
             known = known || jb_str_eqz(g->text, doc->modules->modules[m].name);
-            config_guess_offer(&guess, doc->modules->modules[m].name);
+            jb__guess_offer(&guess, doc->modules->modules[m].name);
         }
         if (!known)
             return config_fail(doc->error, g->place, "`modules_off`: unknown module \"%.*s\"%s%s%s",

@@ -13,7 +13,7 @@ struct explain {
     struct jb__buf *out;
     const char *key; /* NULL: all */
     size_t told;
-    struct config_guess guess;
+    struct jb__guess guess;
     char guessed[160]; /* the guess lives in a buffer that is reused */
     struct jb__arena arena;
     int rc; /* sticky */
@@ -44,9 +44,9 @@ static bool is_wanted(struct explain *e, const char *name)
     const char *last = strrchr(name, '.');
     if (last && strcmp(last + 1, e->key) == 0)
         return true;
-    config_guess_offer(&e->guess, name);
+    jb__guess_offer(&e->guess, name);
     if (last)
-        config_guess_offer(&e->guess, last + 1);
+        jb__guess_offer(&e->guess, last + 1);
     if (e->guess.best && e->guess.best != e->guessed) {
         snprintf(e->guessed, sizeof e->guessed, "%s", e->guess.best);
         e->guess.best = e->guessed;
@@ -87,7 +87,7 @@ int config_explain(const char *key, const struct config_modules *modules, struct
     char prefix[128];
 
     jb__arena_init(&e.arena, &jb_allocator_abort, CONFIG_ARENA_BYTES);
-    config_guess_begin(&e.guess, jb_strz(key));
+    jb__guess_begin(&e.guess, jb_strz(key));
     for (int k = 0; k < CONFIG_MODULE; k++)
         explain_kind(&e, (enum config_kind)k);
     for (size_t i = 0; i < modules->count; i++) {

@@ -4,10 +4,11 @@
  *     config_read.c      file -> document: sections and checked values with their places
  * (libconfuse) config.c           document -> struct config, checks between values config_options.c
  * the table of options, and the checks of single values config_value.c     text <-> value of each
- * type, "did you mean" config_explain.c, config_diff.c  the same table told to people */
+ * type config_explain.c, config_diff.c  the same table told to people */
 #ifndef SERVER_CONFIG_INTERNAL_H
 #define SERVER_CONFIG_INTERNAL_H
 
+#include "base/guess.h"
 #include "server/config.h"
 
 enum {
@@ -74,7 +75,7 @@ struct config_doc_section {
 struct config_doc {
     struct jb__arena *arena;
     const struct config_modules *modules;
-    struct conf_list files; /* the file and its includes */
+    struct conf_list files;              /* the file and its includes */
     struct config_doc_section *sections; /* [0] is the top level */
     size_t section_count;
     struct config_given *given;
@@ -109,16 +110,6 @@ int config_value_print(const struct conf_option *option, const struct conf_value
 /* The default. */
 void config_value_default(const struct conf_option *option, struct jb__arena *arena,
                           struct conf_value *value);
-
-/* Of two candidates so far, keeps the nearer one to `name`.  Start with *best NULL; what is left
- * is close enough to be meant, or NULL. */
-struct config_guess {
-    struct jb_str name;
-    const char *best;
-    size_t distance;
-};
-void config_guess_begin(struct config_guess *g, struct jb_str name);
-void config_guess_offer(struct config_guess *g, const char *candidate);
 
 /* Memory of a configuration behind its public face. */
 struct config_part {

@@ -122,17 +122,17 @@ static int fail_unknown(const cfg_t *cfg, const struct config_doc_section *s, co
 {
     const struct config_section_info *info = config_sections();
     struct config_doc *doc = reading->doc;
-    struct config_guess guess;
+    struct jb__guess guess;
     char where[160];
     size_t count = config_doc_option_count(doc, s->kind, s->module);
 
     describe_section(s, where, sizeof where);
-    config_guess_begin(&guess, jb_strz(name));
+    jb__guess_begin(&guess, jb_strz(name));
     for (size_t i = 0; i < count; i++)
-        config_guess_offer(&guess, config_doc_option(doc, s->kind, s->module, i)->name);
+        jb__guess_offer(&guess, config_doc_option(doc, s->kind, s->module, i)->name);
     for (int k = CONFIG_ROOT + 1; k < CONFIG_KINDS; k++)
         if (info[k].parent == s->kind)
-            config_guess_offer(&guess, info[k].name);
+            jb__guess_offer(&guess, info[k].name);
     const char *home = home_of(jb_strz(name));
     if (home && !(guess.best && guess.distance <= 1))
         return fail_at(cfg, "unknown option `%.100s`%s (it belongs into %s%s%s)", name, where,
@@ -190,14 +190,14 @@ static void keep_nothing(void *result)
 static int find_module(const cfg_t *cfg, struct config_doc_section *s)
 {
     const struct config_modules *m = reading->doc->modules;
-    struct config_guess guess;
+    struct jb__guess guess;
 
-    config_guess_begin(&guess, s->title);
+    jb__guess_begin(&guess, s->title);
     for (s->module = 0; s->module < m->count; s->module++) {
         const char *name = m->modules[s->module].name;
         if (jb_str_eqz(s->title, name))
             return 0;
-        config_guess_offer(&guess, name);
+        jb__guess_offer(&guess, name);
     }
     if (guess.best)
         return fail_at(cfg, "unknown module \"%.*s\" (did you mean \"%s\"?)", JB_STR_ARG(s->title),
