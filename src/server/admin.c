@@ -94,6 +94,16 @@ static void ask_all(struct control_call *call, void (*ask)(struct reactor *r, js
 
 /* ---- sessions ---- */
 
+/* Where it connected to.  Of the query only that there is one: it may hold a secret. */
+static void add_target(json_t *session, const struct conn *c)
+{
+    struct jb_str path, query;
+    bool has_query = jb_str_cut(jb_strz(c->target), '?', &path, &query);
+
+    json_object_set_new(session, "path", json_stringn(path.p, path.n));
+    json_object_set_new(session, "has_query", json_boolean(has_query));
+}
+
 static json_t *session_json(const struct conn *c)
 {
     const struct session *s = c->session;
@@ -102,11 +112,13 @@ static json_t *session_json(const struct conn *c)
 
     jb__addr_text_port(&c->address, address);
     jb__clock_stamp(s->bound_us, stamp);
-    return json_pack("{s:s%, s:s, s:s, s:b, s:b, s:i, s:I, s:I}", "jid", jb_jid_str(s->jid).p,
-                     jb_jid_str(s->jid).n, "address", address, "since", stamp, "secure", c->secure,
-                     "available", session_is_available(s), "priority", s->priority, "silence_ms",
-                     (json_int_t)silence_ms, "queued_bytes",
-                     (json_int_t)c->out.n + (json_int_t)c->stream.out.bytes_unsent);
+    json_t *answer = json_pack(
+        "{s:s%, s:s, s:s, s:b, s:b, s:i, s:I, s:I}", "jid", jb_jid_str(s->jid).p,
+        jb_jid_str(s->jid).n, "address", address, "since", stamp, "secure", c->secure, "available",
+        session_is_available(s), "priority", s->priority, "silence_ms", (json_int_t)silence_ms,
+        "queued_bytes", (json_int_t)c->out.n + (json_int_t)c->stream.out.bytes_unsent);
+    add_target(answer, c);
+    return answer;
 }
 
 /* One that waits for its resumption. */

@@ -105,7 +105,9 @@ struct conn {
     uint64_t confirm_ms;           /* CONFIRM_LATER: when */
     uint8_t confirm;               /* enum conn_confirm */
     struct resumption *resumption; /* on its way to the session it goes on with */
-    char *target;                  /* path and query of the upgrade, for authentication */
+    /* Path and query of the upgrade, whole, as the client wrote them: for modules that
+     * authenticate by them.  Set from the upgrade on.  A query may hold a secret: no log has it. */
+    char *target;
     char *origin; /* of the page that connected, where it is not of this server; NULL: none */
     char lang[CONN_LANG_BYTES]; /* xml:lang of its stream header; empty: none */
     const char *reason;         /* why it ended, in plain words; static; NULL: not said yet */

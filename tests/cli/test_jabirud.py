@@ -234,6 +234,20 @@ class Log(unittest.TestCase):
                 server.wait_for_log(r"no such session to resume\"? address=127\.0\.0\.1:\d+ jid=romeo@localhost")
 
 
+class Sessions(unittest.TestCase):
+    def test_the_path_is_shown_and_the_query_is_not(self):
+        with Server(JABIRUD, JABIRU) as server:
+            server.add_user("romeo@localhost", "secret")
+            with Xmpp(server.url) as plain, Xmpp(server.url + "?token=hidden") as other:
+                plain.login("romeo", "secret", resource="plain")
+                other.login("romeo", "secret", resource="token")
+                said = server.admin("sessions", "--json")
+                self.assertNotIn("hidden", said)
+                self.assertNotIn("hidden", server.admin("sessions"))
+                shown = {s["jid"].split("/")[1]: (s["path"], s["has_query"]) for s in json.loads(said)["sessions"]}
+        self.assertEqual(shown, {"plain": ("/xmpp-websocket", False), "token": ("/xmpp-websocket", True)})
+
+
 class Drain(unittest.TestCase):
     def drained(self, config):
         """A server that has drained one session; what the session saw of it, and the server's health."""

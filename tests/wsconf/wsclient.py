@@ -337,7 +337,8 @@ class WsClient:
         return headers
 
     def build_request(self, headers, method="GET", path=None, version="HTTP/1.1"):
-        lines = ["%s %s %s" % (method, path or self.url.path or "/", version)]
+        target = (self.url.path or "/") + ("?" + self.url.query if self.url.query else "")
+        lines = ["%s %s %s" % (method, path or target, version)]
         lines += ["%s: %s" % h for h in headers]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
