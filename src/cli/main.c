@@ -3,6 +3,7 @@
 #include "cli/args.h"
 
 #include "base/assert.h"
+#include "base/guess.h"
 
 #include <fcntl.h>
 #include <langinfo.h>
@@ -158,6 +159,57 @@ static const struct cli_command *find_command(int argc, char **argv, const struc
     return NULL;
 }
 
+enum { NAME_BYTES = 80 };
+
+/* The command of the group that is nearest to what was typed behind the group's prefix; NULL: none
+ * is near. */
+static const char *guess_in_group(const struct cli_group *group, int argc, char **argv)
+{
+    char two[NAME_BYTES];
+    struct jb__guess g;
+
+    snprintf(two, sizeof two, "%s %s", argv[0], argc > 1 ? argv[1] : "");
+    jb__guess_begin(&g, jb_strz(argv[0]));
+    for (size_t k = 0; k < group->count; k++) {
+        const char *name = group->commands[k]->name;
+        g.name = jb_strz(strchr(name, ' ') ? two : argv[0]);
+        jb__guess_offer(&g, name);
+    }
+    if (!group->prefix[0]) {
+        g.name = jb_strz(argv[0]);
+        jb__guess_offer(&g, "admin");
+        jb__guess_offer(&g, "bench");
+    }
+    return g.best;
+}
+
+/* Who knows a command, but not that it is one of administration. */
+static bool is_without_prefix(const struct cli_group *group, const char *name, int argc,
+                              char **argv)
+{
+    return group->prefix[0] && name && words_of(jb_strz(name), argc, argv) > 0;
+}
+
+static int refuse_unknown(int argc, char **argv)
+{
+    bool admin = strcmp(argv[0], "admin") == 0;
+    const char *prefix = admin ? "admin " : "", *best = NULL, *best_prefix = "";
+
+    for (size_t g = 0; g < CLI_GROUPS && !best; g++) {
+        const struct cli_group *group = &cli_groups[g];
+        const char *near = strcmp(group->prefix, prefix) == 0
+                               ? guess_in_group(group, argc - admin, argv + admin)
+                               : guess_in_group(group, argc, argv);
+        if (strcmp(group->prefix, prefix) != 0 && !is_without_prefix(group, near, argc, argv))
+            continue;
+        best = near;
+        best_prefix = group->prefix;
+    }
+    return cli_fail(CLI_USAGE, "unknown command `%s%s`%s%s%s%s; jabiru --help lists them", prefix,
+                    argv[admin], best ? " (did you mean `" : "", best ? best_prefix : "",
+                    best ? best : "", best ? "`?)" : "");
+}
+
 static int run_command(int argc, char **argv)
 {
     const struct cli_group *group;
@@ -166,6 +218,8 @@ static int run_command(int argc, char **argv)
     int used;
     const struct cli_command *c = find_command(argc, argv, &group, &used);
 
+    if (!c && argc > 0 && (argc > 1 || strcmp(argv[0], "admin") != 0))
+        return refuse_unknown(argc, argv);
     if (!c) {
         print_overview(stderr);
         return CLI_USAGE;

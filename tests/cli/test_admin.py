@@ -152,6 +152,21 @@ class Stopped(Folder):
             self.assertEqual(result.stdout, "")
             self.assertNotEqual(result.stderr, "")
 
+    def test_unknown_commands(self):
+        for words, said in (("frob", "unknown command `frob`;"), ("admin frob", "unknown command `admin frob`;"),
+                            ("lsten", "`lsten` (did you mean `listen`?)"), ("bensh", "(did you mean `bench`?)"),
+                            ("admni sessions", "(did you mean `admin`?)"),
+                            ("admin sesions", "(did you mean `admin sessions`?)"),
+                            ("admin user ad a@b", "(did you mean `admin user add`?)"),
+                            ("sessions", "(did you mean `admin sessions`?)"),
+                            ("user add a@b", "(did you mean `admin user add`?)")):
+            result = run(*words.split())
+            self.expect(result, 2, "")
+            self.assertIn(said, result.stderr)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        for words in ((), ("admin",)):
+            self.assertIn("usage: jabiru COMMAND", run(*words).stderr)
+
     def test_help(self):
         overview = run("--help")
         self.expect(overview, 0, err="")

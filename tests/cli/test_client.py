@@ -204,7 +204,7 @@ class Plain(Everywhere, OnJabirud):
             self.run_it("ping", *args, status=2, err=why)
         env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_JID"}
         self.run_it("ping", status=2, err="whose account", env=env)
-        self.run_it("nosuch", status=2, err="usage")
+        self.run_it("nosuch", status=2, err="^jabiru: unknown command `nosuch`;")
         self.run_it(status=2, err="usage")
 
     def test_help_has_an_example_and_the_statuses(self):
