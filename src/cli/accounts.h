@@ -26,8 +26,9 @@ typedef bool accounts_visit(void *ctx, struct jb_str domain, const struct accoun
 
 struct accounts_ops {
     /* Creates or, with `replace`, changes; each record by itself, its outcome in record.rc.
-     * 0, or a code that concerns all. */
-    int (*put)(struct accounts *a, struct accounts_record *records, size_t count, bool replace);
+     * 0, or a code that concerns all from *done on: those before are as their rc says. */
+    int (*put)(struct accounts *a, struct accounts_record *records, size_t count, bool replace,
+               size_t *done);
     int (*remove)(struct accounts *a, struct jb_str domain, struct jb_str local);
     /* In the order of the localparts.  `domain` empty: all hosts; JB_ENOTSUP when they are not
      * known. */

@@ -84,17 +84,19 @@ static int put_batch(struct accounts *a, struct accounts_record *records, size_t
 }
 
 static int server_put(struct accounts *a, struct accounts_record *records, size_t count,
-                      bool replace)
+                      bool replace, size_t *done)
 {
-    if (count == 1)
-        return put_one(a, records, replace);
-    jb_assert(!replace);
-    for (size_t at = 0; at < count; at += BATCH) {
-        int rc = put_batch(a, records + at, count - at < BATCH ? count - at : BATCH);
-        if (rc != 0)
-            return rc;
+    int rc = 0;
+
+    *done = 0;
+    jb_assert(count == 1 || !replace);
+    while (rc == 0 && *done < count) {
+        size_t n = count - *done < BATCH ? count - *done : BATCH;
+        rc = count == 1 ? put_one(a, records, replace) : put_batch(a, records + *done, n);
+        if (rc == 0)
+            *done += n;
     }
-    return 0;
+    return rc;
 }
 
 static int server_remove(struct accounts *a, struct jb_str domain, struct jb_str local)

@@ -31,7 +31,7 @@ static int finish(struct accounts_store *s, int rc)
 }
 
 static int store_put(struct accounts *a, struct accounts_record *records, size_t count,
-                     bool replace)
+                     bool replace, size_t *done)
 {
     struct accounts_store *s = self(a);
     int64_t now = jb__clock_wall_us();
@@ -49,7 +49,9 @@ static int store_put(struct accounts *a, struct accounts_record *records, size_t
         if (r->rc != 0 && r->rc != JB_EEXIST && r->rc != JB_ENOTFOUND)
             rc = r->rc;
     }
-    return finish(s, rc);
+    rc = finish(s, rc);
+    *done = rc == 0 ? count : 0;
+    return rc;
 }
 
 static int store_remove(struct accounts *a, struct jb_str domain, struct jb_str local)

@@ -67,6 +67,7 @@ struct import {
     uint64_t size; /* bytes; 0: unknown */
     uint64_t line, read_bytes;
     uint64_t stored, refused;
+    uint64_t done_line; /* the last of which is known what became of it */
     struct accounts *accounts;
     struct host hosts[MAX_HOSTS];
     size_t host_count;
@@ -277,19 +278,17 @@ static void count_host(struct import *im, struct jb_str domain)
     im->hosts[i].stored++;
 }
 
-/* CLI_OK, or a status after a message; then nothing of the chunk counts. */
+/* CLI_OK, or a status after a message. */
 static int store_chunk(struct import *im, struct chunk *c)
 {
     drop_unhashed(im, c);
     if (c->count == 0)
         return CLI_OK;
-    int rc = im->accounts->ops->put(im->accounts, c->records, c->count, false);
-    if (rc != 0) {
-        cli_progress_end(&im->progress);
-        return accounts_fail(im->accounts, rc, im->name);
-    }
-    for (size_t i = 0; i < c->count; i++) {
+    size_t done;
+    int rc = im->accounts->ops->put(im->accounts, c->records, c->count, false, &done);
+    for (size_t i = 0; i < done; i++) {
         const struct accounts_record *r = &c->records[i];
+        im->done_line = c->entries[i].line;
         if (r->rc == 0) {
             im->stored++;
             count_host(im, r->domain);
@@ -299,6 +298,10 @@ static int store_chunk(struct import *im, struct chunk *c)
                  r->rc == JB_EEXIST  ? "this account exists already"
                  : r->rc == JB_EAUTH ? "this host is not the server's"
                                      : jb_strerror(r->rc));
+    }
+    if (rc != 0) {
+        cli_progress_end(&im->progress);
+        return accounts_fail(im->accounts, rc, im->name);
     }
     cli_progress_draw(&im->progress, im->size ? (double)im->read_bytes / (double)im->size : -1,
                       im->stored);
@@ -324,9 +327,21 @@ static int run_chunks(struct import *im, struct chunk *one, struct chunk *two)
     return status == CLI_OK && two->count ? store_chunk(im, two) : status;
 }
 
-static int finish_hosts(struct import *im)
+/* After a failure that ended it: where to go on.  Of the lines behind, some may have arrived, which
+ * does no harm when they come again. */
+static void tell_where_it_ended(const struct import *im)
 {
-    int status = CLI_OK;
+    if (im->done_line > 0)
+        fprintf(stderr, "%s: done up to line %" PRIu64 "; import what follows again\n", im->name,
+                im->done_line);
+    else
+        fprintf(stderr, "%s: no line is done; import it again\n", im->name);
+}
+
+/* Where `status` says that the import has failed, this fails in silence: it was told why. */
+static int finish_hosts(struct import *im, int status)
+{
+    const bool silent = status != CLI_OK;
 
     if (im->host_count == MAX_HOSTS)
         status = cli_fail(CLI_IO, "more than %d hosts: import them one by one", MAX_HOSTS);
@@ -334,7 +349,7 @@ static int finish_hosts(struct import *im)
         const struct jb_scram_profile p = { im->pool.digests, im->pool.iterations,
                                             im->hosts[i].stored };
         int rc = im->accounts->ops->imported(im->accounts, jb_strz(im->hosts[i].name), &p);
-        if (rc != 0)
+        if (rc != 0 && !silent)
             status = accounts_fail(im->accounts, rc, im->hosts[i].name);
         free(im->hosts[i].name);
     }
@@ -345,7 +360,7 @@ static int run_import_file(struct import *im, const struct cli_args *args)
 {
     struct chunk *chunks = jb_zalloc(&jb_allocator_abort, 2 * sizeof *chunks);
     uint64_t began = jb__clock_mono_ms();
-    int status, end;
+    int status;
 
     jb_assert(chunks);
     if (pool_begin(&im->pool, args) != 0) {
@@ -360,14 +375,14 @@ static int run_import_file(struct import *im, const struct cli_args *args)
     pool_end(&im->pool);
     if (ferror(im->file))
         status = cli_fail(CLI_IO, "%s: cannot read", im->name);
-    end = finish_hosts(im);
+    if (status != CLI_OK)
+        tell_where_it_ended(im);
+    status = finish_hosts(im, status);
     for (int i = 0; i < 2; i++)
         jb__arena_deinit(&chunks[i].arena);
     jb_free(&jb_allocator_abort, chunks);
     fprintf(stderr, "%" PRIu64 " accounts imported, %" PRIu64 " lines refused, %.1f s\n",
             im->stored, im->refused, (double)(jb__clock_mono_ms() - began) / 1000);
-    if (status == CLI_OK)
-        status = end;
     return status == CLI_OK && im->refused ? CLI_REFUSED : status;
 }
 

@@ -52,6 +52,7 @@ static int put_user(const struct cli_args *args, bool replace)
     struct jb__arena arena;
     struct jb_jid jid;
     struct accounts *a = NULL;
+    size_t done;
 
     jb__arena_init(&arena, &jb_allocator_abort, ARENA_BYTES);
     int status = parse_jid(args->operands[0], &arena, &jid);
@@ -63,7 +64,7 @@ static int put_user(const struct cli_args *args, bool replace)
     if (status == CLI_OK)
         status = accounts_open(args->data, !replace, &a);
     if (status == CLI_OK) {
-        int rc = a->ops->put(a, &record, 1, replace);
+        int rc = a->ops->put(a, &record, 1, replace, &done);
         if (rc != 0)
             status = accounts_fail(a, rc, "");
         else if (record.rc != 0)

@@ -44,6 +44,14 @@ static int fail(struct server_link *link, int rc, const char *words)
     return rc;
 }
 
+/* Reading or writing failed. */
+static int fail_errno(struct server_link *link)
+{
+    bool gone = errno == EPIPE || errno == ECONNRESET;
+
+    return fail(link, JB_EIO, gone ? "the server has gone" : strerror(errno));
+}
+
 static int send_all(struct server_link *link, const char *p, size_t n)
 {
     while (n > 0) {
@@ -51,7 +59,7 @@ static int send_all(struct server_link *link, const char *p, size_t n)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return fail(link, JB_EIO, strerror(errno));
+            return fail_errno(link);
         p += sent;
         n -= (size_t)sent;
     }
@@ -97,8 +105,10 @@ static int read_line(struct server_link *link, struct jb_str *line)
         ssize_t got = read(link->fd, link->in.p + link->in.n, 4096);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
-            return fail(link, JB_EIO, got < 0 ? strerror(errno) : "the server has gone");
+        if (got < 0)
+            return fail_errno(link);
+        if (got == 0)
+            return fail(link, JB_EIO, "the server has gone");
         link->in.n += (size_t)got;
     }
 }

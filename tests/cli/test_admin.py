@@ -241,7 +241,7 @@ class Stopped(Folder):
 
 
 class Server(Folder):
-    """Answers each request by self.answers[command](args) -> list of replies without their id."""
+    """Answers each request by self.answers[command](args) -> list of replies without their id; None: it is gone."""
 
     def setUp(self):
         super().setUp()
@@ -264,7 +264,10 @@ class Server(Folder):
                     request = json.loads(line)
                     assert len(line) <= 65536
                     self.requests.append((request["command"], request["args"]))
-                    for reply in self.answers[request["command"]](request["args"]):
+                    replies = self.answers[request["command"]](request["args"])
+                    if replies is None:
+                        break
+                    for reply in replies:
                         f.write(json.dumps({"id": request["id"], **reply}).encode() + b"\n")
                     f.flush()
 
@@ -329,6 +332,26 @@ class Server(Folder):
         self.assertEqual(self.requests[-1],
                          ("user-imported", {"domain": "b", "digests": 3, "iterations": 4096,
                                             "accounts": 599}))
+
+    def test_import_into_a_server_that_goes_away(self):
+        """It says so, and where to go on."""
+        def batch(args):
+            seen.extend(jid for jid, _ in args["users"])
+            return [self.ok({"stored": len(args["users"]), "refused": []})] if len(seen) <= survives else None
+
+        self.answers["user-import"] = batch
+        path = self.file("# two lines are no\n\n" + "".join(f"u{i}@b pw\n" for i in range(600)))
+        for survives in (0, 200, 550):
+            seen = []
+            result = self.admin("user", "import", path)
+            self.expect(result, 3)
+            lines = result.stderr.splitlines()
+            self.assertEqual(lines[0], f"jabiru: {path}: the server has gone")
+            known = int(re.match(r"(\d+) accounts imported", lines[-1])[1])
+            self.assertLessEqual(known, survives)
+            self.assertLess(survives - known, 100)  # at most the batch that was on its way
+            self.assertEqual(lines[1:-1], [f"{path}: done up to line {known + 2}; import what follows again" if known
+                                           else f"{path}: no line is done; import it again"])
 
     def test_server_commands(self):
         self.answers["sessions"] = lambda args: [
