@@ -256,8 +256,10 @@ async def come_back(crowd, server, reader):
         await asyncio.wait_for(task, 10)
     except TimeoutError:
         missing = sorted(wanted - seen())
+        there = [s for s in control(server, "sessions")["sessions"] if s["jid"].startswith(f"{reader.user}@")]
         check(False, f"{reader.user} (online {client.online.is_set()}, resumed {client.resumptions}, failed {client.failures}, {client.refusals[:1]}) "
-                     f"has not got {len(missing)} of {len(wanted)}: {missing[:3]}")
+                     f"has not got {len(missing)} of {len(wanted)}: {missing[:3]}; "
+                     f"its sessions: {there}; the client: {task}")
     finally:
         client.stop()
         task.cancel()
@@ -305,7 +307,7 @@ def judge_guests(crowd, counted):
     check(crowd.blocked, "some who ping and do not read are still read from, or were closed")
     for guest in crowd.of(tuple(FLOODS)):
         guest.verdict()
-    for limit in [flood.limit for flood in FLOODS] + ["sendq_hard_bytes", "sm_queue_stanzas", "auth_attempts",
+    for limit in [flood.limit for flood in FLOODS] + ["sendq_hard_bytes", "sm_queue_bytes", "auth_attempts",
                                                       "tls_timeout_ms", "http_timeout_ms", "auth_timeout_ms"]:
         check(counted[limit] > 0, f"{limit}: was not counted")
 
