@@ -257,8 +257,8 @@ async def come_back(crowd, server, reader):
     except TimeoutError:
         missing = sorted(wanted - seen())
         there = [s for s in control(server, "sessions")["sessions"] if s["jid"].startswith(f"{reader.user}@")]
-        check(False, f"{reader.user} (online {client.online.is_set()}, resumed {client.resumptions}, failed {client.failures}, {client.refusals[:1]}) "
-                     f"has not got {len(missing)} of {len(wanted)}: {missing[:3]}; "
+        check(False, f"{reader.user} (online {client.online.is_set()}, resumed {client.resumptions}, "
+                     f"failed {client.failures}, {client.refusals[:1]}) has not got {len(missing)} of {len(wanted)}: {missing[:3]}; "
                      f"its sessions: {there}; the client: {task}")
     finally:
         client.stop()

@@ -342,11 +342,11 @@ class Guesser(Door):
               f"{self.limit}: {self.taken} of {self.made} guesses were answered where {self.rate} are the limit")
 
 
-# ---- what is counted by the hour ----
+# ---- what is counted by the hour, or by the minute ----
 
 
-class Subscriber(Slowed):
-    limit = "subscribe_rate"
+class Stranger(Slowed):
+    """Something to many whom it does not know, of which a few may go."""
 
     def __init__(self, crowd, number):
         super().__init__(crowd, number)
@@ -355,17 +355,25 @@ class Subscriber(Slowed):
     async def flood(self):
         for n in range(TIMES * self.rate):
             self.made += 1
-            await self.wire.send(frame(TEXT, f"<presence xmlns='jabber:client' type='subscribe' id='s' "
-                                             f"to='stranger{n}@{DOMAIN}'/>".encode()))
+            await self.wire.send(frame(TEXT, self.TO_ALL.format(f"stranger{n}@{DOMAIN}").encode()))
         await asyncio.sleep(3600)
 
     def on_answer(self, text):
-        element = ET.fromstring(text)
-        if element.tag == "{%s}presence" % CLIENT and element.get("type") == "error":
+        if ET.fromstring(text).get("type") == "error":
             self.errors += "resource-constraint" in text
 
     def verdict(self):
         check(self.errors == self.made - self.rate, f"{self.limit}: {self.errors} of {self.made} were refused")
+
+
+class Subscriber(Stranger):
+    limit = "subscribe_rate"
+    TO_ALL = "<presence xmlns='jabber:client' type='subscribe' id='s' to='{}'/>"
+
+
+class Advertiser(Stranger):
+    limit = "new_recipients_rate"
+    TO_ALL = "<message xmlns='jabber:client' type='chat' id='s' to='{}'><body>Buy!</body></message>"
 
 
 class Registrar(Door):
@@ -394,4 +402,4 @@ class Registrar(Door):
 
 
 FLOODS = [StanzaFlood, InputFlood, EarlyFlood, FrameFlood, AcceptFlood, SilentFlood, SessionFlood, Guesser,
-          Subscriber, Registrar]
+          Subscriber, Advertiser, Registrar]

@@ -357,9 +357,12 @@ class Sender(Guest):
     async def talk(self):
         readers = [guest for guest in self.crowd.guests if isinstance(guest, SlowReader)]
         sent = 0
-        at = self.number * len(readers) // max(self.crowd.senders, 1)
+        first = self.number * len(readers) // max(self.crowd.senders, 1)
+        few = min(len(readers), self.crowd.limits["new_recipients_rate"])  # more would be refused
+        readers = [readers[(first + n) % len(readers)] for n in range(few)]
+        at = 0
         while True:
-            at = (at + 1) % len(readers)
+            at = (at + 1) % few
             sent += 1
             if sent % self.KEPT:
                 await self.wire.send(readers[at].bulk)
