@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What is read back from the store: a row that is not what we write is refused, one that is says the
- * same when it is written again.  First byte: whose row; for a contact, up to the next NUL, his
+/* What is read back from the store: a row that is not what we write is refused, one that is says
+ * the same when it is written again.  First byte: whose row; for a contact, up to the next NUL, his
  * address. */
 #include "fuzz.h"
 
+#include "modules/fast_row.h"
 #include "modules/rfc6121_roster_item.h"
 #include "server/session_count.h"
 #include "server/store_queue.h"
@@ -38,6 +39,21 @@ static void read_count(struct jb_str bytes)
     jb_assert(jb_str_eq(jb_str((const char *)again, sizeof again), bytes));
 }
 
+static void read_tokens(struct jb_str bytes)
+{
+    uint8_t again[FAST_ROW_BYTES];
+    struct fast_row row, back;
+
+    fast_row_decode(&row, JB_STR("0123456789abcdef"), bytes);
+    jb_assert(bytes.n == FAST_ROW_BYTES || fast_row_is_over(&row, INT64_MIN));
+    fast_row_encode(&row, again);
+    fast_row_decode(&back, JB_STR("0123456789abcdef"), jb_str((const char *)again, sizeof again));
+    for (int i = 0; i < FAST_TOKENS; i++)
+        jb_assert(back.tokens[i].given == row.tokens[i].given &&
+                  back.tokens[i].expiry_us == row.tokens[i].expiry_us &&
+                  memcmp(back.tokens[i].id, row.tokens[i].id, FAST_ID_BYTES) == 0);
+}
+
 static void read_number(struct jb_str bytes)
 {
     char again[STORE_NUMBER_BYTES];
@@ -57,6 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         read_contact(rest);
     else if (p[0] == 'h')
         read_count(rest);
+    else if (p[0] == 't')
+        read_tokens(rest);
     else
         read_number(rest);
     return 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """D, continued. Logging in under load, penalties, states, TLS, passwords, logs: cases 42 to 50."""
 
+import base64
 import subprocess
 import tempfile
 import time
@@ -139,6 +140,25 @@ def case_45_tls(rig):
     with rig.opened() as client:
         plus = [m for m in client.mechanisms() if m.endswith("-PLUS")]
         check(not plus, "without TLS: %s", plus)
+
+
+@case(46, "tokens are long, all different, and not in the data folder")
+def case_46_tokens(rig):
+    tokens = []
+    for _ in range(24):
+        with rig.opened() as client:
+            tokens.append(client.take_token("alice", PASSWORD))
+    check(len(set(tokens)) == len(tokens), "a token came twice")
+    bytes_of = [base64.b64decode(token.partition(":")[2], validate=True) for token in tokens]
+    check(all(len(raw) >= 16 for raw in bytes_of), "shorter than 128 bits")
+    for values in zip(*bytes_of):
+        check(len(set(values)) >= 12, "a byte of the tokens has only the values %s", sorted(set(values)))
+    check(token_works(rig, "alice", tokens[-1]), "the newest token does not work: this case proves nothing")
+    stored = b"".join(path.read_bytes() for path in rig.server.data.rglob("*") if path.is_file())
+    check(b"fast" in stored, "nothing of tokens is stored: this case proves nothing")
+    for token, raw in zip(tokens, bytes_of):
+        check(token.encode() not in stored and token.partition(":")[2].encode() not in stored and raw not in stored,
+              "a token is in the data folder")
 
 
 def token_works(rig, user, token):
