@@ -60,7 +60,7 @@ class Fast(unittest.TestCase):
     def test_a_cut_line_is_mended_by_the_token_and_nothing_is_lost(self):
         with self.client() as romeo, self.client() as juliet:
             juliet.do("connect juliet@localhost secret", "ok")
-            juliet.expect("online")
+            juliet.expect("presence .*to='juliet@localhost/")
             romeo.do("connect romeo@localhost secret", "ok")
             jid = romeo.expect(r"online (\S+)").group(1)
             for round in range(3):
@@ -81,7 +81,7 @@ class Fast(unittest.TestCase):
             first.expect("offline")
             with self.client(TOKEN=token) as second, self.client() as juliet:
                 second.do("connect romeo@localhost", "ok")
-                second.expect("online")
+                second.expect("presence .*to='romeo@localhost/")
                 self.assertTrue(self.server.wait_for_log(r"its client begins anew"))
                 juliet.do("connect juliet@localhost secret", "ok")
                 juliet.expect("online")

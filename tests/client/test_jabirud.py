@@ -29,6 +29,7 @@ class JabirudTest(unittest.TestCase):
             juliet.do("connect juliet@localhost secret", "ok")
             self.assertRegex(romeo.expect("online (.*)").group(1), r"^romeo@localhost/\S+ plain SCRAM-SHA-\d+$")
             self.assertRegex(juliet.expect("online (.*)").group(1), r"^juliet@localhost/balcony ")
+            juliet.expect("presence .*from='juliet@localhost/balcony'")  # before it her older sessions may get the message
             number = romeo.do("message juliet@localhost But soft, <what> & light", r"\d+")
             juliet.expect(r"stanza <\{jabber:client\}message type='chat' from='romeo@localhost/.*But soft, <what> & light")
             romeo.expect(f"acked {number} by server$")
