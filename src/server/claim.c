@@ -102,6 +102,11 @@ static void refuse(struct claim *cl, unsigned status, const char *field, const c
     end(cl);
 }
 
+static void refuse_for_now(struct claim *cl)
+{
+    refuse(cl, 503, "form", "The server is busy; please try again. The link is still good.");
+}
+
 static struct store_unit *new_unit(struct claim *cl, void (*done)(struct store_unit *u))
 {
     struct reactor *r = cl->conn->reactor;
@@ -115,7 +120,7 @@ static bool submit(struct claim *cl, struct store_unit *u)
     if (store_unit_submit(u) == 0)
         return true;
     store_unit_free(u);
-    refuse(cl, 503, "form", "The server is busy; please try again.");
+    refuse_for_now(cl);
     return false;
 }
 
@@ -144,6 +149,8 @@ static void on_looked_up(struct store_unit *u)
             { JB_STR("domain"), host_name(cl) },
         };
         web_send_template(cl->conn, "claim.html", 200, values, 2);
+    } else if (still_there(cl) && u->rc != 0) {
+        web_send_error(cl->conn, 503, "The server cannot look up this link; please try again.");
     } else if (still_there(cl)) {
         struct web_value words[] = {
             { JB_STR("words"), JB_STR("This link has been used or was never given out.\n") },
@@ -184,23 +191,19 @@ static void answer_created(struct claim *cl, struct jb_jid jid)
     json_decref(answer);
 }
 
-/* The name was taken in the meantime, or the store failed: the link is good again. */
-static void on_restored(struct store_unit *u)
+static void refuse_stored(struct claim *cl, int rc)
 {
-    struct claim *cl = u->ctx;
-
-    store_unit_free(u);
-    refuse(cl, 409, "username", "This name is taken; please choose another one.");
+    if (rc == JB_ENOTFOUND)
+        refuse(cl, 410, "form", "This link has been used.");
+    else if (rc == JB_EEXIST)
+        refuse(cl, 409, "username", "This name is taken; please choose another one.");
+    else
+        refuse(cl, 503, "form",
+               "The server could not store the account; please try again later. The link is still "
+               "good.");
 }
 
-static void restore(struct claim *cl)
-{
-    struct store_unit *u = new_unit(cl, on_restored);
-
-    store_unit_kv_put(u, host_name(cl), claim_store_name, cl->key, cl->inviter);
-    (void)submit(cl, u);
-}
-
+/* The account is there and the link is gone, or neither is so. */
 static void on_created(struct store_unit *u)
 {
     struct claim *cl = u->ctx;
@@ -211,7 +214,7 @@ static void on_created(struct store_unit *u)
 
     store_unit_free(u);
     if (rc != 0) {
-        restore(cl);
+        refuse_stored(cl, rc);
         return;
     }
     rc = jb_jid_make(cl->local, host_name(cl), JB_STR_NONE, &cl->arena, &jid);
@@ -232,7 +235,7 @@ static void on_hashed(void *ctx, struct jb_str record)
     struct jb_jid jid;
 
     if (record.n == 0) {
-        restore(cl);
+        refuse_for_now(cl);
         return;
     }
     struct store_unit *u = new_unit(cl, on_created);
@@ -243,6 +246,8 @@ static void on_hashed(void *ctx, struct jb_str record)
         .created_us = cl->conn->reactor->now_us,
         .flags = cl->inviter.n ? 0 : STORE_ACCOUNT_ADMIN,
     };
+    /* Of two who come at once, one finds the link gone. */
+    store_unit_kv_take(u, host_name(cl), claim_store_name, cl->key);
     store_unit_account_put(u, &account, STORE_CREATE);
     if (cl->inviter.n == 0) {
         int rc = jb_jid_make(cl->local, host_name(cl), JB_STR_NONE, &cl->arena, &jid);
@@ -253,29 +258,26 @@ static void on_hashed(void *ctx, struct jb_str record)
     (void)submit(cl, u);
 }
 
-/* The token is ours alone now: of two who come at once, one finds it gone. */
-static void on_taken(struct store_unit *u)
+/* What is known before the password is hashed. */
+static void on_asked(struct store_unit *u)
 {
     struct claim *cl = u->ctx;
     const struct store_op *get = u->ops;
     const struct store_op *account = get->next;
-    const struct store_op *taken = account->next;
-    bool outdated = u->rc == 0 && is_outdated(get, taken->next);
-    bool ours = u->rc == 0 && taken->rc == 0 && get->rows;
+    bool outdated = u->rc == 0 && is_outdated(get, account->next);
     bool exists = u->rc == 0 && account->rows;
+    int rc = u->rc == 0 && !get->rows ? JB_ENOTFOUND : u->rc;
 
-    if (ours)
+    if (rc == 0)
         cl->inviter = jb__arena_str(&cl->arena, get->rows->bytes);
     store_unit_free(u);
-    if (!ours) {
-        refuse(cl, 410, "form", "This link has been used.");
-    } else if (outdated) {
+    if (outdated) {
         refuse(cl, 410, "form",
                "There are accounts already. Who else administrates says the option `admins`.");
-    } else if (exists) {
-        restore(cl);
+    } else if (rc != 0 || exists) {
+        refuse_stored(cl, rc != 0 ? rc : JB_EEXIST);
     } else if (auth_make_credentials(cl->conn->reactor, cl->password, on_hashed, cl) != 0) {
-        restore(cl);
+        refuse_for_now(cl);
     }
 }
 
@@ -313,10 +315,9 @@ static void create(struct claim *cl, struct jb_str body)
 {
     if (!read_form(cl, body))
         return;
-    struct store_unit *u = new_unit(cl, on_taken);
+    struct store_unit *u = new_unit(cl, on_asked);
     store_unit_kv_get(u, host_name(cl), claim_store_name, cl->key);
     store_unit_account_get(u, host_name(cl), cl->local);
-    store_unit_kv_delete(u, host_name(cl), claim_store_name, cl->key);
     store_unit_account_count(u, host_name(cl));
     (void)submit(cl, u);
 }

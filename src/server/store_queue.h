@@ -151,6 +151,10 @@ struct store_op *store_unit_kv_put(struct store_unit *u, struct jb_str owner, st
                                    struct jb_str key, struct jb_str bytes);
 struct store_op *store_unit_kv_delete(struct store_unit *u, struct jb_str owner,
                                       struct jb_str store, struct jb_str key);
+/* Deletes what must be there: of two that take the same key, one fails as a whole, with
+ * JB_ENOTFOUND. */
+struct store_op *store_unit_kv_take(struct store_unit *u, struct jb_str owner, struct jb_str store,
+                                    struct jb_str key);
 /* Behind `after` (empty: from the start), at most `limit` rows (0: all). */
 struct store_op *store_unit_kv_list(struct store_unit *u, struct jb_str owner, struct jb_str store,
                                     struct jb_str after, uint32_t limit);

@@ -117,7 +117,8 @@ static int run_account_get(struct store_unit *u, struct op *op, struct store_db 
     return db->ops->account_get(db, op->space.owner, op->key, collect, &c);
 }
 
-/* What was on its way to the disk while an account of this name was deleted is not the new one's. */
+/* What was on its way to the disk while an account of this name was deleted is not the new one's.
+ */
 static int clear_owner(struct store_unit *u, const struct store_account *account,
                        struct store_db *db)
 {
@@ -269,6 +270,7 @@ static const struct op_type account_count = { run_account_count, .may_miss = tru
 static const struct op_type kv_get = { run_kv_get, .may_miss = true };
 static const struct op_type kv_put = { run_kv_put, .writes = true };
 static const struct op_type kv_delete = { run_kv_delete, true, true };
+static const struct op_type kv_take = { run_kv_delete, .writes = true };
 static const struct op_type kv_list = { run_kv_list, .may_miss = true };
 static const struct op_type kv_clear = { run_kv_clear, .writes = true };
 static const struct op_type log_append = { run_log_append, .writes = true };
@@ -481,6 +483,12 @@ struct store_op *store_unit_kv_delete(struct store_unit *u, struct jb_str owner,
                                       struct jb_str store, struct jb_str key)
 {
     return add_keyed(u, &kv_delete, &(struct store_space){ owner, store }, key, 0);
+}
+
+struct store_op *store_unit_kv_take(struct store_unit *u, struct jb_str owner, struct jb_str store,
+                                    struct jb_str key)
+{
+    return add_keyed(u, &kv_take, &(struct store_space){ owner, store }, key, 0);
 }
 
 struct store_op *store_unit_kv_list(struct store_unit *u, struct jb_str owner, struct jb_str store,

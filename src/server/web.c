@@ -64,7 +64,7 @@ void web_send_template(struct conn *c, const char *template, unsigned status,
     jb__buf_deinit(&text);
 }
 
-static void send_error(struct conn *c, unsigned status, const char *words)
+void web_send_error(struct conn *c, unsigned status, const char *words)
 {
     char digits[16];
     int n = snprintf(digits, sizeof digits, "%u", status);
@@ -235,7 +235,7 @@ static void handle_get(struct conn *c, const struct jb__http_request *req)
         send_text(c, 200, "text/plain; charset=utf-8",
                   JB_STR("Jabiru is running; its pages are not built.\n"));
     else
-        send_error(c, 404, "There is nothing at this address.");
+        web_send_error(c, 404, "There is nothing at this address.");
 }
 
 void web_redirect(struct conn *c, const char *to)
@@ -262,5 +262,5 @@ void web_handle(struct conn *c, const struct jb__http_request *req, struct jb_st
     else if (reads)
         handle_get(c, req);
     else
-        send_error(c, 405, "This address can only be read.");
+        web_send_error(c, 405, "This address can only be read.");
 }

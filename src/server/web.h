@@ -32,6 +32,8 @@ const struct host *web_host(struct conn *c, struct jb_str authority);
 /* ---- answers, for claim.c ---- */
 /* JSON text with a status; text is written out at once. */
 void web_send_json(struct conn *c, unsigned status, struct jb_str json);
+/* A page with the status and `words` in it. */
+void web_send_error(struct conn *c, unsigned status, const char *words);
 /* A page made from a template of the assets; without built pages the last value as plain text. */
 void web_send_template(struct conn *c, const char *template, unsigned status,
                        const struct web_value *values, size_t count);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`jabirud` as somebody careless uses it: what it says when it cannot start, the claim link, signals, a terminal."""
 
+import concurrent.futures
 import fcntl
 import json
 import os
@@ -24,7 +25,7 @@ import urllib.request
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "harness"), str(TESTS / "adversarial")]
 from server import Server  # noqa: E402
-from xmpp import FRAMING, Xmpp  # noqa: E402
+from xmpp import FRAMING, SASL, Xmpp, b64  # noqa: E402
 
 JABIRUD = os.environ["JABIRUD"]
 JABIRU = os.environ["JABIRU"]
@@ -125,6 +126,15 @@ def get(link):
             return error.code
 
 
+def control(server, command, **args):
+    """The result of a command on the control socket; None: refused."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(server.data / "control.sock"))
+        s.sendall(json.dumps({"id": 1, "command": command, "args": args}).encode() + b"\n")
+        return json.loads(s.makefile().readline()).get("result")
+
+
 class Claim(unittest.TestCase):
     def test_the_link_is_good_once(self):
         with Server(JABIRUD, JABIRU) as server:
@@ -150,6 +160,41 @@ class Claim(unittest.TestCase):
             self.assertIsNone(server.stdout.wait_for(re.compile("/claim/"), 0.2))
             self.assertTrue(server.stdout.wait_for(re.compile(r"Chat at http://localhost:\d+/chat/"), 5))
 
+
+    def test_a_server_that_is_busy_says_so(self):
+        """The pool has room for one hash; a login of somebody else has it."""
+        config = "reactors = 1\nscram_iterations = 1000000\nlimits { hash_jobs = 1 }\n"
+        with Server(JABIRUD, JABIRU, config=config) as server:
+            link = server.claim_link().replace("localhost", "127.0.0.1")
+            answer = post(link, '{"username":"romeo","password":"long enough"}')[1]
+            link = link[:link.index("/claim/")] + answer["second"]
+            with Xmpp(server.url, timeout=20) as client:
+                client.open()
+                client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{b64(chr(0) + 'romeo' + chr(0) + 'long enough')}</auth>")
+                status, answer = post(link, '{"username":"juliet","password":"long enough"}')
+                self.assertEqual((status, answer["field"]), (503, "form"))
+                self.assertIn("busy", answer["error"])
+                self.assertEqual(client.recv().tag, f"{{{SASL}}}success")
+            self.assertEqual(post(link, '{"username":"juliet","password":"long enough"}')[0], 200)
+
+    def test_of_two_at_once_one_gets_the_account(self):
+        with Server(JABIRUD, JABIRU) as server, concurrent.futures.ThreadPoolExecutor() as pool:
+            link = server.claim_link().replace("localhost", "127.0.0.1")
+            bodies = [f'{{"username":"{name}","password":"long enough"}}' for name in ("romeo", "juliet", "nurse")]
+            statuses = [status for status, _ in pool.map(lambda body: post(link, body), bodies)]
+            self.assertEqual(sorted(statuses), [200, 410, 410])
+            self.assertEqual(len(server.admin("user", "list").splitlines()), 1)
+
+    def test_a_store_that_is_full_says_so(self):
+        with Server(JABIRUD, JABIRU) as server:
+            link = server.claim_link().replace("localhost", "127.0.0.1")
+            if control(server, "inject", arm="file_full:1+") is None:
+                self.skipTest("no test build")
+            status, answer = post(link, '{"username":"romeo","password":"long enough"}')
+            self.assertEqual((status, answer["field"]), (503, "form"))
+            self.assertIn("could not store", answer["error"])
+            control(server, "inject", disarm="file_full")
+            self.assertEqual(post(link, '{"username":"romeo","password":"long enough"}')[0], 200)
 
     def test_the_first_account_ends_the_first_link(self):
         """It makes an administrator: not of somebody who finds it in an old log."""
