@@ -67,11 +67,13 @@ struct jb__tls_own {
     int64_t now_s;            /* seconds since 1970: it is valid from a day before, for ten years */
     char cert_file[PATH_MAX]; /* results: DIR/tls/HOST.crt, DIR/tls/HOST.key of the first host */
     char key_file[PATH_MAX];
-    bool made; /* result: they were not there */
+    bool made; /* result: they were not there, or were of no use any more */
 };
 
-/* Finds them, or makes them: EC P-256, self-signed.  Both files have mode 0600 and appear whole or
- * not at all; an existing key is kept.  0, JB_EIO (*err says what), JB_ENOMEM. */
+/* Finds them, or makes them: EC P-256, self-signed.  A certificate that was made here is made anew
+ * when it lacks one of the names or has less than 30 days left; one that somebody put there is left
+ * alone.  Both files have mode 0600 and appear whole or not at all; an existing key is kept.  0,
+ * JB_EIO (*err says what), JB_ENOMEM. */
 JB_NODISCARD int jb__tls_own_certificate(struct jb__tls_own *own, struct jb__tls_error *err);
 
 #endif

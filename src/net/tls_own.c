@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server's own certificate, made when none is configured, so that TLS works at the first start.
- */
+/* The server's own certificate, made when none is configured, so that TLS works at the first start,
+ * and made anew when a host was added or its time is nearly up. */
 #include "net/tls.h"
 
 #include "base/assert.h"
@@ -18,7 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DAY_S = 24 * 3600, YEARS = 10, COMMON_NAME_BYTES = 64 };
+enum {
+    DAY_S = 24 * 3600,
+    DAYS_BEFORE = 1, /* it is valid already: clocks differ */
+    DAYS = 10 * 365,
+    DAYS_LEAST = 30, /* with less left it is made anew */
+    EXTENSIONS = 4,
+    COMMON_NAME_BYTES = 64,
+};
 
 /* -- The certificate -------------------------------------------------------------------------- */
 
@@ -90,8 +97,8 @@ static bool set_subject(X509 *cert, const char *host)
 
 static X509 *make_certificate(const struct jb__tls_own *own, EVP_PKEY *key)
 {
-    const time_t from = (time_t)(own->now_s - DAY_S);
-    const time_t to = (time_t)(own->now_s + (int64_t)YEARS * 365 * DAY_S);
+    const time_t from = (time_t)(own->now_s - DAYS_BEFORE * DAY_S);
+    const time_t to = (time_t)(own->now_s + (int64_t)DAYS * DAY_S);
     X509 *cert = X509_new();
 
     if (cert && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
@@ -105,6 +112,41 @@ static X509 *make_certificate(const struct jb__tls_own *own, EVP_PKEY *key)
         return cert;
     X509_free(cert);
     return NULL;
+}
+
+/* -- Whether it still does -------------------------------------------------------------------- */
+
+/* One that we made: by this key, for this long, with these extensions and no others.  Whatever else
+ * lies there was put there by somebody. */
+static bool is_ours(X509 *cert, EVP_PKEY *key)
+{
+    int days, seconds;
+
+    return X509_check_private_key(cert, key) == 1 && X509_verify(cert, key) == 1 &&
+           X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0 &&
+           X509_get_ext_count(cert) == EXTENSIONS &&
+           ASN1_TIME_diff(&days, &seconds, X509_get0_notBefore(cert), X509_get0_notAfter(cert)) ==
+               1 &&
+           days == DAYS + DAYS_BEFORE && seconds == 0;
+}
+
+static bool has_name(X509 *cert, const char *host)
+{
+    unsigned char ip[16];
+    const bool is_ip = inet_pton(AF_INET, host, ip) == 1 || inet_pton(AF_INET6, host, ip) == 1;
+
+    return (is_ip ? X509_check_ip_asc(cert, host, 0) : X509_check_host(cert, host, 0, 0, NULL)) ==
+           1;
+}
+
+static bool will_do(X509 *cert, const struct jb__tls_own *own)
+{
+    time_t soon = (time_t)(own->now_s + (int64_t)DAYS_LEAST * DAY_S);
+    bool ok = X509_cmp_time(X509_get0_notAfter(cert), &soon) > 0;
+
+    for (size_t k = 0; ok && k < own->count; k++)
+        ok = has_name(cert, own->hosts[k]);
+    return ok;
 }
 
 /* -- Files ------------------------------------------------------------------------------------ */
@@ -194,6 +236,29 @@ static int get_key(const struct jb__tls_own *own, EVP_PKEY **key, struct jb__tls
     return rc;
 }
 
+static X509 *read_certificate(const char *file)
+{
+    FILE *f = fopen(file, "re");
+    X509 *cert = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+
+    if (f)
+        fclose(f);
+    return cert;
+}
+
+/* Both files are there.  True: they are ours, and a host was added, or the time is up. */
+static bool is_outdated(const struct jb__tls_own *own)
+{
+    X509 *cert = read_certificate(own->cert_file);
+    EVP_PKEY *key = read_key(own->key_file);
+    const bool outdated = cert && key && is_ours(cert, key) && !will_do(cert, own);
+
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return outdated;
+}
+
 static int make_files(struct jb__tls_own *own, struct jb__tls_error *err)
 {
     EVP_PKEY *key = NULL;
@@ -233,12 +298,12 @@ int jb__tls_own_certificate(struct jb__tls_own *own, struct jb__tls_error *err)
         return jb__tls_fail(err, JB_EIO, own->dir, "the path is too long");
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return fail_errno(err, folder);
-    if (access(own->cert_file, F_OK) == 0) {
-        if (access(own->key_file, F_OK) == 0)
-            return 0;
+    const bool found = access(own->cert_file, F_OK) == 0;
+    if (found && access(own->key_file, F_OK) != 0)
         /* Somebody put it there: it is not ours to replace. */
         return jb__tls_fail(err, JB_EIO, own->cert_file, "its key is missing");
-    }
+    if (found && !is_outdated(own))
+        return 0;
     int rc = make_files(own, err);
     return rc == 0 ? sync_folder(folder, err) : rc;
 }

@@ -185,6 +185,9 @@ static int make_tls(struct conf *conf)
         own->count = config->host_count;
         own->now_s = now_s;
         rc = jb__tls_own_certificate(own, &error);
+        if (own->made)
+            jb_log(JB_LOG_INFO, "a self-signed certificate was made",
+                   JB_FZ("file", own->cert_file));
     }
     for (size_t i = 0; i < config->host_count; i++) {
         const struct config_host *h = &config->hosts[i];

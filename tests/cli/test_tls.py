@@ -67,6 +67,24 @@ class Tls(unittest.TestCase):
             self.assertEqual(certificate(server, "c.example"), first)
             self.assertEqual(certificate(server), first)
 
+    def test_a_host_that_is_added_gets_into_our_own_certificate(self):
+        hosts = ('host "one.example" { }\n', 'host "two.example" { }\n')
+        with Server(JABIRUD, JABIRU, config=LISTENER + hosts[0]) as server:
+            def trusted(name):
+                context = ssl.create_default_context(cafile=server.data / "tls" / "one.example.crt")
+                context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN  # it is no authority
+                try:
+                    context.wrap_socket(server.connect(20), server_hostname=name).close()
+                except ssl.SSLCertVerificationError:
+                    return False
+                return True
+
+            self.assertEqual([trusted("one.example"), trusted("two.example")], [True, False])
+            server.config.write_text(LISTENER + "".join(hosts), encoding="utf-8")
+            server.admin("reload")
+            server.wait_for_log("a self-signed certificate was made")
+            self.assertEqual([trusted("one.example"), trusted("two.example")], [True, True])
+
     def test_a_reload_drops_nobody(self):
         old = self.make("localhost")
         with Server(JABIRUD, JABIRU, config=LISTENER + self.host("localhost")) as server:

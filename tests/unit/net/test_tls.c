@@ -127,6 +127,81 @@ static void test_own_certificate(void **state)
     assert_non_null(strstr(err.text, "its key is missing"));
 }
 
+static X509 *read_certificate(const char *file)
+{
+    FILE *f = fopen(file, "r");
+    X509 *cert = PEM_read_X509(f, NULL, NULL, NULL);
+
+    fclose(f);
+    return cert;
+}
+
+/* A host was added, or its time is nearly up: the same key gets another certificate. */
+static void test_own_certificate_is_made_anew(void **state)
+{
+    static const char *const hosts[] = { "e.example", "new.example", "10.0.0.1" };
+    struct jb__tls_own own = { .dir = kit_dir, .hosts = hosts, .count = 1, .now_s = KIT_NOW_S };
+    struct jb__tls_error err = { "" };
+    const int64_t day = 24 * 3600;
+    struct stat before, after;
+
+    (void)state;
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_int_equal(stat(own.key_file, &before), 0);
+    for (own.count = 2; own.count <= 3; own.count++) {
+        assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+        assert_true(own.made);
+        X509 *cert = read_certificate(own.cert_file);
+        assert_int_equal(X509_check_host(cert, "e.example", 0, 0, NULL), 1);
+        assert_int_equal(X509_check_host(cert, "new.example", 0, 0, NULL), 1);
+        assert_int_equal(X509_check_ip_asc(cert, "10.0.0.1", 0), own.count == 3);
+        X509_free(cert);
+    }
+    own.count = 1; /* a host was taken away: the certificate still does */
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_false(own.made);
+    own.now_s += 3650 * day - 31 * day;
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_false(own.made);
+    own.now_s += 2 * day;
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_true(own.made);
+    own.now_s += 9999 * day; /* long expired */
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_true(own.made);
+    assert_int_equal(stat(own.key_file, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+}
+
+/* One that somebody put there is his, whatever is wrong with it. */
+static void test_own_certificate_of_others(void **state)
+{
+    static const char *const hosts[] = { "f.example", "g.example" };
+    struct jb__tls_own own = { .dir = kit_dir, .hosts = hosts, .count = 1, .now_s = KIT_NOW_S };
+    struct jb__tls_error err = { "" };
+
+    (void)state;
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    X509 *cert = read_certificate(own.cert_file);
+    FILE *f = fopen(own.key_file, "r");
+    EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+    fclose(f);
+    ASN1_TIME_set(X509_getm_notAfter(cert), KIT_NOW_S + 3600);
+    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+    f = fopen(own.cert_file, "w");
+    assert_int_equal(PEM_write_X509(f, cert), 1);
+    fclose(f);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    own.count = 2;
+    own.now_s += 7200;
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_false(own.made);
+    put_file(own.cert_file, "junk");
+    assert_int_equal(jb__tls_own_certificate(&own, &err), 0);
+    assert_false(own.made); /* who loads it says what is wrong */
+}
+
 static void test_own_certificate_fails(void **state)
 {
     const char *host = "c.example";
@@ -176,6 +251,8 @@ int main(void)
         cmocka_unit_test(test_encrypted_key),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_own_certificate),
+        cmocka_unit_test(test_own_certificate_is_made_anew),
+        cmocka_unit_test(test_own_certificate_of_others),
         cmocka_unit_test(test_own_certificate_fails),
         cmocka_unit_test(test_out_of_memory),
     };
