@@ -305,12 +305,25 @@ static void on_adopt(struct reactor *r, struct mail *mail)
     jb_free(alloc, a);
 }
 
-/* The one thing about a file that cannot be read which looks right to whoever checks it. */
-static void hint_at_sandbox(const char *why)
+/* Adds to the words why a file cannot be read that could be at the start, or that looks right to
+ * whoever checks it.  access(2) asks for modes alone; the sandbox refuses open(2). */
+static void explain_denial(struct config_error *error)
 {
-    if (sandbox_restricts_files() && strstr(why, strerror(EACCES)))
-        jb_log(JB_LOG_WARN, "the sandbox lets a reload read only in folders that the configuration "
-                            "named when the server started; others need a restart");
+    size_t n = strlen(error->text);
+    char *end = error->text + n;
+
+    if (!error->denied[0])
+        return;
+    if (access(error->denied, R_OK) != 0)
+        snprintf(
+            end, sizeof error->text - n,
+            "; a reload reads as the user that the server works as (uid %ld), not as root: let "
+            "its group read the file, or restart",
+            (long)getuid());
+    else if (sandbox_restricts_files())
+        snprintf(end, sizeof error->text - n,
+                 "; the sandbox lets a reload read only in folders that the configuration named "
+                 "when the server started; others need a restart");
 }
 
 int boot_reload(struct server *server,
@@ -324,7 +337,7 @@ int boot_reload(struct server *server,
     int rc = config_load(o->config_file, &o->overrides, &known, &config, error);
 
     if (rc != 0) {
-        hint_at_sandbox(error->text);
+        explain_denial(error);
         return rc;
     }
     struct conf *conf = conf_new(config);

@@ -467,7 +467,7 @@ int config_load(const char *path, const struct config_overrides *overrides,
     struct build b = { .tree = tree, .overrides = overrides };
 
     jb_assert(tree);
-    error->text[0] = '\0';
+    error->text[0] = error->denied[0] = '\0';
     *out = NULL;
     atomic_init(&tree->refs, 1);
     jb__arena_init(&tree->arena, &jb_allocator_abort, CONFIG_ARENA_BYTES);

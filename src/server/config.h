@@ -111,6 +111,7 @@ struct config_modules {
 /* Why a file was refused: one line without its end, with file and line where there is one. */
 struct config_error {
     char text[1024];
+    char denied[512]; /* the file that could not be opened for lack of a right; empty: none */
 };
 
 /* Loads `path` (NULL: defaults alone).  `modules` must outlive the configuration.

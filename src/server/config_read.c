@@ -249,13 +249,25 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
     return 0;
 }
 
+/* Behind a failed open(). */
+static void note_denied(const char *path)
+{
+    struct config_error *error = reading->doc->error;
+
+    if (errno == EACCES)
+        snprintf(error->denied, sizeof error->denied, "%s", path);
+}
+
 static int check_file(const cfg_t *cfg, const struct conf_option *o, struct jb_str path)
 {
     struct stat st;
     int fd = open(path.p, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    if (fd < 0)
-        return fail_at(cfg, "`%s`: cannot read %s: %s", o->name, path.p, strerror(errno));
+    if (fd < 0) {
+        const char *why = strerror(errno);
+        note_denied(path.p);
+        return fail_at(cfg, "`%s`: cannot read %s: %s", o->name, path.p, why);
+    }
     int rc = fstat(fd, &st);
     close(fd);
     if (rc != 0 || !S_ISREG(st.st_mode))
@@ -438,6 +450,7 @@ static FILE *open_text(const char *path, const char **why)
 
     if (fd < 0) {
         *why = strerror(errno);
+        note_denied(path);
         return NULL;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {

@@ -292,6 +292,24 @@ def a_sandbox_that_fails_refuses_to_start(options):
         refused(wrapped(folder, options.bin, 1), options, "", "cannot set up the sandbox")  # EPERM
 
 
+@root_case
+def reload_of_a_file_for_root_only(options):
+    """Root read it at the start and is root no more; the words do not blame the sandbox for that."""
+    with Server(options.bin, options.cli) as server:
+        server.config.chmod(0o600)
+        os.chown(server.config, 0, 0)
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_for_log("configuration not reloaded")
+        said = "\n".join(server.log())
+        uid = status(server.pid)["Uid"][0]
+        check(f"Permission denied; a reload reads as the user that the server works as (uid {uid})" in said, said)
+        check("others need a restart" not in said, said)
+        os.chown(server.config, 0, int(status(server.pid)["Gid"][0]))
+        server.config.chmod(0o640)  # what the words advise
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_for_log("configuration reloaded")
+
+
 # --- never root ---
 
 @contextlib.contextmanager
