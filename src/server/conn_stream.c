@@ -141,17 +141,20 @@ static void take_lang(struct conn *c, struct jb_str lang)
     }
 }
 
-/* Who the client says it is; nobody believes it yet. */
-static void take_claim(struct conn *c, struct jb_str from)
+/* Who the client says it is, without a resource; nobody believes it yet.  Remembered until it has
+ * authenticated. */
+static struct jb_str take_claim(struct conn *c, struct jb_str from)
 {
     struct jb_jid jid;
 
     jb_free(alloc, (void *)(uintptr_t)c->claimed.p);
     c->claimed = JB_STR_NONE;
-    if (c->authenticated || jb_jid_parse(from, &c->reactor->arena, &jid) != 0 || !jid.local)
-        return;
+    if (jb_jid_parse(from, &c->reactor->arena, &jid) != 0 || !jid.local)
+        return JB_STR_NONE;
     struct jb_str bare = jb_jid_bare_str(jid);
-    c->claimed = jb_str(memcpy(jb_alloc(alloc, bare.n), bare.p, bare.n), bare.n);
+    if (!c->authenticated)
+        c->claimed = jb_str(memcpy(jb_alloc(alloc, bare.n), bare.p, bare.n), bare.n);
+    return bare;
 }
 
 static void on_open(struct conn *c, const struct jb_stream_event *ev)
@@ -176,9 +179,10 @@ static void on_open(struct conn *c, const struct jb_stream_event *ev)
     }
     c->host = host;
     take_lang(c, ev->lang);
-    take_claim(c, ev->from);
+    struct jb_str claimed = take_claim(c, ev->from);
     jb__random_id(id);
-    if (jb_stream_open(&c->stream, jb_jid_str(host->jid), JB_STR_NONE,
+    /* RFC 6120 section 4.7.2: `to` is whom the client said it is, if it said so. */
+    if (jb_stream_open(&c->stream, jb_jid_str(host->jid), claimed,
                        jb_str(id, JB__RANDOM_ID_BYTES)) != 0)
         conn_close(c, "no memory for a stream header");
     else
