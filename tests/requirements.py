@@ -3,8 +3,15 @@
 """Checks requirements.csv and prints the conformance table.
 
 Every row names tests that exist: a scene of a play as `FILE: TITLE`, a unit test as
-`unit/FOLDER/UNIT: NAME`, an adversarial case as `adversarial: case_NN_NAME`; several with `; ` between them. With --list SPEC the rows of one
-specification follow the table. The last line is `N passed, N failed`, one for each row.
+`unit/FOLDER/UNIT: NAME`, an adversarial case as `adversarial: case_NN_NAME`, a test of the client
+library or of the command line as `client/FILE: NAME` or `cli/FILE: NAME`, a limit's row as
+`limits: NAME`, a case of the WebSocket table as `wsconf: ID`; several with `; ` between them. With
+--list SPEC the rows of one specification follow the table. The last line is `N passed, N failed`, one
+for each row.
+
+What does not apply has no row: what RFC 6120 says of streams between servers (section 2.4, 4.5, 6.3.4,
+10.4.1, 10.4.2, 13.10) and over TCP (3, 4.6.2), as neither is spoken here; STARTTLS (5), in whose place
+section 3.9 of RFC 7395 stands; what RFC 6455 says of browsers, proxies and intermediaries.
 """
 
 import argparse
@@ -47,6 +54,28 @@ def adversarial_cases():
     return found
 
 
+def python_tests(folder):
+    """Each test method in a folder of unittest files, as `FOLDER/FILE: NAME`."""
+    found = set()
+    for file in (HERE / folder).glob("test_*.py"):
+        names = re.findall(r"^    def (test_\w+)\(", file.read_text(encoding="utf-8"), re.M)
+        found.update(f"{folder}/{file.stem}: {name}" for name in names)
+    return found
+
+
+def limit_rows():
+    """Each limit that tests/limits tries, as `limits: NAME`; that all have a row it checks itself."""
+    text = (HERE.parent / "src/core/limits.h").read_text(encoding="utf-8")
+    return {f"limits: {name}" for name in re.findall(r"^ *X\(([a-z0-9_]+),", text, re.M)}
+
+
+def websocket_cases():
+    """Each case of tests/wsconf, as `wsconf: ID`."""
+    sys.path.insert(0, str(HERE / "wsconf"))
+    import cases  # pylint: disable=import-outside-toplevel,import-error
+    return {f"wsconf: {case.id}" for case in cases.all_cases()}
+
+
 def faults(row, known, ids):
     """What is wrong with a row, one sentence each."""
     if ids[row["id"]] > 1:
@@ -82,7 +111,8 @@ def main():
     if reader.fieldnames != COLUMNS:
         print(f"not ok - the columns are {reader.fieldnames}, not {COLUMNS}\n0 passed, 1 failed")
         return 1
-    known = scenes() | unit_tests() | adversarial_cases()
+    known = scenes() | unit_tests() | adversarial_cases() | limit_rows() | websocket_cases()
+    known |= python_tests("client") | python_tests("cli")
     ids = collections.Counter(row["id"] for row in rows)
     failed = 0
     for row in rows:
