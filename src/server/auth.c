@@ -278,8 +278,10 @@ static bool come_back(struct auth *a)
     struct conn *c = a->conn;
 
     a->busy = false;
-    if (!a->cancelled)
+    if (!a->cancelled && c->stream.state == JB_STREAM_STATE_OPEN)
         return true;
+    if (!a->cancelled) /* the stream is being closed, as when the server stops */
+        c->auth = NULL;
     conn_ref(c);
     free_auth(a);
     conn_release(c);

@@ -339,6 +339,17 @@ class Signals(unittest.TestCase):
         server.process.send_signal(signal.SIGINT)
         self.assertEqual(server.process.wait(20), 0)
 
+    def test_while_a_password_is_hashed(self):
+        with Server(JABIRUD, JABIRU) as server:
+            users = server.folder / "users.txt"
+            users.write_text("romeo@localhost secret\n", encoding="utf-8")
+            server.admin("user", "import", "--iterations", "1000000", str(users))  # half a second and more
+            with Xmpp(f"ws://{server.host}:{server.port}/xmpp-websocket") as client:
+                client.open()
+                client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{b64(chr(0) + 'romeo' + chr(0) + 'secret')}</auth>")
+                server.admin("stats")  # what came before was read
+                server.stop()
+
 
 if __name__ == "__main__":
     unittest.main()
