@@ -150,6 +150,8 @@ void session_end(struct session *s)
 
     user_pin(u);
     (void)hooks_run_all(unbound, (s));
+    if (s->sm)
+        session_sm_bounce(s);
     take_apart(s);
     user_unpin(u);
 }

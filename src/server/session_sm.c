@@ -384,20 +384,22 @@ static void forget_count(struct session *s)
         store_unit_free(unit);
 }
 
+void session_sm_bounce(struct session *s)
+{
+    for (const struct jb_sendq_item *item = session_queue(s)->first; item; item = item->next)
+        if (item->stanza && is_missed(s, item))
+            router_bounce(session_reactor(s), item->stanza,
+                          JB_FAULT(RECIPIENT_UNAVAILABLE, "the client went away"));
+}
+
 void session_sm_free(struct session *s)
 {
     struct session_sm *sm = s->sm;
-    struct jb_sendq *q = session_queue(s);
 
     if (sm->taker)
         session_resume_go_on(sm->taker, false);
     if (sm->stored && !sm->expired && !session_reactor(s)->stopping)
         forget_count(s);
-
-    for (const struct jb_sendq_item *item = q->first; item; item = item->next)
-        if (item->stanza && is_missed(s, item))
-            router_bounce(session_reactor(s), item->stanza,
-                          JB_FAULT(RECIPIENT_UNAVAILABLE, "the client went away"));
     if (!s->conn) {
         session_reactor(s)->counters.hibernating--;
         jb__list_remove(&sm->node);

@@ -97,7 +97,8 @@ void session_sm_key(struct jb_str id, uint8_t key[SESSION_SM_KEY_BYTES]);
 void session_sm_queued(struct session *s, bool tagged);
 /* The send queue, whether there is a connection or not. */
 struct jb_sendq *session_queue(struct session *s);
-/* It ends for good: what nobody will get is answered (XEP-0198 section 4), memory is freed. */
+/* It ends for good: what nobody will get is answered (XEP-0198 section 4). */
+void session_sm_bounce(struct session *s);
 void session_sm_free(struct session *s);
 
 /* Ends the session that has waited longest when at least `most` of them wait; false: they do not.
