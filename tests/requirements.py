@@ -9,9 +9,9 @@ library or of the command line as `client/FILE: NAME` or `cli/FILE: NAME`, a lim
 --list SPEC the rows of one specification follow the table. The last line is `N passed, N failed`, one
 for each row.
 
-What does not apply has no row: what RFC 6120 says of streams between servers (section 2.4, 4.5, 6.3.4,
-10.4.1, 10.4.2, 13.10) and over TCP (3, 4.6.2), as neither is spoken here; STARTTLS (5), in whose place
-section 3.9 of RFC 7395 stands; what RFC 6455 says of browsers, proxies and intermediaries.
+What does not apply has no row: what RFC 6120 says of streams between servers, and over TCP (section 3),
+as neither is spoken here; STARTTLS (5), in whose place section 3.9 of RFC 7395 stands; security layers,
+realms and mechanisms that we do not have; what RFC 6455 says of browsers, proxies and intermediaries.
 """
 
 import argparse

@@ -503,8 +503,10 @@ bool auth_is_alone(const struct conn *c)
 void auth_on_element(struct conn *c, const struct jb_stream_event *ev)
 {
     struct jb__arena *arena = &c->reactor->arena;
+    bool may_begin = !c->auth || c->auth->profile == &sasl_profile;
 
-    if (jb_node_is(&ev->doc, 0, "auth", JB_NS_SASL) && !c->auth) {
+    if (jb_node_is(&ev->doc, 0, "auth", JB_NS_SASL) && may_begin) {
+        auth_cancel(c); /* a new exchange replaces the one there is: RFC 6120 section 6.4.2 */
         auth_begin(c, &sasl_profile, jb_node_attr(&ev->doc, 0, "mechanism", arena),
                    jb_node_text(&ev->doc, 0, arena));
     } else if (jb_node_is(&ev->doc, 0, "response", JB_NS_SASL) && c->auth) {
