@@ -52,6 +52,23 @@ class Hostile(unittest.TestCase):
         ones = sum(bin(int.from_bytes(m, "big")).count("1") for m in masks)
         self.assertLess(abs(ones / (32 * len(masks)) - 0.5), 0.02)
 
+    # -- what is not to be taken up
+
+    def test_tls_within_the_stream_is_ignored(self):
+        """RFC 7395 section 3.9."""
+        def script(conn):
+            conn.open()
+            conn.offer("SCRAM-SHA-256", more="<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>")
+            conn.scram()
+            conn.bind()
+            conn.until_closed()
+        with Peer(script) as peer, Client(URL=peer.url) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("online")
+            c.command("disconnect")
+            c.expect("offline requested")
+            peer.check()
+
     # -- 40: downgrades
 
     def offer(self, *mechanisms, more=""):
