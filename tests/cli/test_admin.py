@@ -250,8 +250,15 @@ class Server(Folder):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(os.path.join(self.data, "control.sock"))
         self.socket.listen()
-        threading.Thread(target=self.serve, daemon=True).start()
-        self.addCleanup(self.socket.close)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        self.addCleanup(self.hang_up)
+
+    def hang_up(self):
+        """The thread first: its accept() must not find the next test's socket under the same number."""
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
 
     def serve(self):
         while True:
