@@ -164,7 +164,8 @@ async def wait_resumed(world, before):
 
 @fault("restart", "stopped with SIGTERM and started: every session is resumed")
 def test_restart(options):
-    count, rounds = (10000, 20) if options.long else (300, 2)
+    # More than the store lets wait, also in the short version.
+    count, rounds = (10000, 20) if options.long else (3000, 1)
     limit = raise_descriptor_limit()
     check(limit > count + 100, f"RLIMIT_NOFILE is {limit}")
     with running(options, count) as server:
