@@ -255,13 +255,16 @@ static void on_success(struct conn *c, const struct auth_success *how)
 static void on_user_ready(struct user *u, void *ctx)
 {
     struct conn *c = ctx;
+    const char *words;
 
-    if (u->state != USER_READY)
-        give_up(c, JB_STREAM_NOT_AUTHORIZED, "the account does not exist any more");
-    else if (still_waits(c))
+    if (u->state != USER_READY) {
+        enum jb_stream_error error = user_absence(u, &words);
+        give_up(c, error, words);
+    } else if (still_waits(c)) {
         fast_settle(c, on_tokens_settled);
-    else
+    } else {
         leave(c);
+    }
 }
 
 static void on_home(struct conn *c)

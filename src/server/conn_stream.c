@@ -255,12 +255,15 @@ static void on_user_ready(struct user *u, void *ctx)
 {
     struct binding *b = ctx;
     struct conn *c = b->conn;
+    const char *words;
 
     if (c->phase == CONN_STREAM && c->stream.state == JB_STREAM_STATE_BINDING) {
-        if (u->state == USER_READY)
+        if (u->state == USER_READY) {
             bind_now(u, c, b->request);
-        else
-            conn_stream_fail(c, JB_STREAM_NOT_AUTHORIZED, "the account does not exist any more");
+        } else {
+            enum jb_stream_error error = user_absence(u, &words);
+            conn_stream_fail(c, error, words);
+        }
         conn_mark_dirty(c);
     }
     jb_stanza_unref(b->request);

@@ -232,6 +232,8 @@ static void on_user_ready(struct user *u, void *ctx)
         take_over(rs, s);
     else if (still_asks(rs) && u->state == USER_READY)
         look_up_count(rs);
+    else if (u->load_failed) /* it may well be there */
+        give_up(rs);
     else
         refuse(rs, NULL);
 }
@@ -324,7 +326,9 @@ void session_sm_resume_inline(struct conn *c, const struct jb_sm_event *wish,
     if (jb_jid_is_set(rs->of)) {
         rs->mail.deliver = seek;
         reactor_send(c->reactor, router_home(c->reactor, rs->of), &rs->mail);
-    } else if (c->anonymous || user_when_ready(c->user, on_user_ready, rs) != 0) {
+    } else if (c->anonymous) {
         refuse(rs, NULL);
+    } else if (user_when_ready(c->user, on_user_ready, rs) != 0) {
+        give_up(rs);
     }
 }

@@ -277,6 +277,13 @@ int user_when_ready(struct user *u, void (*ready)(struct user *u, void *ctx), vo
     return 0;
 }
 
+enum jb_stream_error user_absence(const struct user *u, const char **words)
+{
+    *words = u->load_failed ? "the account cannot be read now; come back in a moment"
+                            : "the account does not exist any more";
+    return u->load_failed ? JB_STREAM_RESOURCE_CONSTRAINT : JB_STREAM_NOT_AUTHORIZED;
+}
+
 struct store_unit *user_store_unit(struct user *u, void (*done)(struct store_unit *unit), void *ctx)
 {
     return store_unit_new(u->reactor->server->store, &u->reactor->port, done, ctx);

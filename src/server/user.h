@@ -53,6 +53,8 @@ struct user *user_get_anonymous(struct reactor *r, struct jb_jid bare);
  * wait.  `ready` owns ctx. */
 JB_NODISCARD int user_when_ready(struct user *u, void (*ready)(struct user *u, void *ctx),
                                  void *ctx);
+/* What ends the stream of somebody who authenticated, and is not USER_READY then. */
+enum jb_stream_error user_absence(const struct user *u, const char **words);
 
 /* The host he belongs to, as now configured; NULL when it is no longer served. */
 const struct host *user_host(const struct user *u);

@@ -8,7 +8,7 @@ import settings
 from cases_xml import is_message
 from registry import case
 from stats import distinguishable, sample
-from xmpp import (CLIENT, FRAMING, STANZA_ERRORS, STREAMS, Closed, Timeout, check, condition, message,
+from xmpp import (BIND, CLIENT, FRAMING, STANZA_ERRORS, STREAMS, Scram, Closed, Timeout, check, condition, message,
                   next_id, ping_iq)
 
 SM = "urn:xmpp:sm:3"
@@ -120,6 +120,9 @@ def case_60_counts(rig):
         ends_behind(few, "<message", "not-well-formed")
         ends_behind(few, "<close xmlns='%s'/>" % FRAMING)
         replaced_meanwhile(few)
+    with rig.variant({"store_timeout_ms": 100, "user_cache": 0}) as slow:
+        unreadable(slow, "<resume xmlns='%s' previd='abcdefghijklmnopqrstuvwxyz' h='0'/>" % SM)
+        unreadable(slow, "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='%s'/></iq>" % BIND)
 
 
 def ends_behind(rig, words, *conditions):
@@ -138,6 +141,22 @@ def ends_behind(rig, words, *conditions):
             check(got == "number %d" % n, "got %s, not number %d", got, n)
         end = alice.ending()
         check(end.framing_close and end.errors == list(conditions), "behind a slow disk %s: %s", words, end)
+
+
+def unreadable(rig, words):
+    """The store does not tell in time who asks, and what he had: he is not told that he had nothing."""
+    scram = Scram("bob", settings.PASSWORD)
+    with rig.client("alice") as alice, rig.opened() as bob:
+        bob.scram_begin(scram, "SCRAM-SHA-1")
+        with rig.slow_disk():
+            alice.send(message(alice.jid, "for the store to wait with"))
+            while not rig.metric(r"\njabiru_store_waiting ([0-9]+)"):
+                pass
+            bob.respond(scram.final())  # from here on he is read from the store
+            bob.open()
+            bob.send(words)
+            time.sleep(0.3)  # longer than store_timeout_ms: a request that waited so long is not run
+        bob.expect_stream_error("resource-constraint")
 
 
 def replaced_meanwhile(rig):

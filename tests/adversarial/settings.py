@@ -45,6 +45,8 @@ LIMITS = {
     "registration_rate": 3,
     "sm_queue_stanzas": 1000,
     "custody_stanzas": 64,
+    "store_timeout_ms": 2000,
+    "user_cache": 10000,
 }
 
 # Rates are raised for all cases but those that test them: the driver is one machine and faster

@@ -34,6 +34,7 @@ limits {
     input_rate = 1073741824
     stanza_rate = 1000000
     new_recipients_rate = 1000000
+    store_timeout_ms = 60000
 }
 """
 
