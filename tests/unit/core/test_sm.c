@@ -111,6 +111,21 @@ static void reads_the_wish(void **state)
     }
 }
 
+static void what_cannot_be_resumed_has_no_id(void **state)
+{
+    static const struct jb_sm_grant none = { .id = JB_STR_INIT(""), .max_s = 600 };
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    assert_int_equal(jb_stream_sm_enabled(&play.s, &none), 0);
+    expect_said("[<enabled " SM "/>] ");
+    end();
+    begin(JB_STREAM_STATE_BOUND);
+    assert_int_equal(jb_stream_sm_enabled(&play.s, &elsewhere), 0);
+    expect_said("[<enabled " SM " id='x' resume='true' max='600' location='[::1]:5280'/>] ");
+    end();
+}
+
 static void nobody_is_heard_before_authentication(void **state)
 {
     (void)state;
@@ -128,6 +143,12 @@ static void answers_once_however_often_it_is_asked(void **state)
     begin(JB_STREAM_STATE_BOUND);
     hear("<r " SM "/>");
     expect_said(FAILED("unexpected-request"));
+    hear(A("0"));
+    expect_events("");
+    expect_said(FAILED("unexpected-request"));
+    jb_stream_sm_ask(&play.s); /* nobody would understand it */
+    jb_stream_sm_tell(&play.s);
+    expect_said("");
     hear(MESSAGE); /* before <enable/>: does not count */
     expect_events("stanza; ");
     enable();
@@ -185,7 +206,8 @@ static void keeps_and_lets_go(void **state)
 static void refuses_counts_that_cannot_be(void **state)
 {
     static const char *const malformed[] = { "<a " SM "/>", A(""),           A("-1"),  A(" 1"),
-                                             A("+1"),       A("4294967296"), A("abc"), A("1.0") };
+                                             A("+1"),       A("4294967296"), A("00000000001"),
+                                             A("abc"), A("1.0") };
     (void)state;
 
     for (size_t i = 0; i < COUNT(malformed); i++) {
@@ -347,6 +369,97 @@ static void nothing_is_said_behind_the_farewell(void **state)
     end();
 }
 
+static void no_answer_goes_behind_the_farewell(void **state)
+{
+    (void)state;
+    begin(JB_STREAM_STATE_BOUND);
+    hear(ENABLE);
+    jb_stream_close(&play.s, JB_STR_NONE);
+    assert_int_equal(jb_stream_sm_enabled(&play.s, &grant), 0);
+    assert_false(play.s.sm.on);
+    assert_int_equal(jb_stream_sm_failed(&play.s, JB_STANZA_ITEM_NOT_FOUND, NULL), 0);
+    expect_said("[" CLOSE "] ");
+    end();
+}
+
+static struct jb_stream_event hear_once(struct jb_stream *s, enum jb_role from, const char *text)
+{
+    struct jb_stream_event ev;
+    struct wire w = { 0 };
+
+    wire_frame(&w, from, 0x81, jb_strz(text));
+    jb_stream_feed(s, w.p, w.n);
+    jb_stream_next(s, &arena, &ev);
+    (void)jb_stream_rest(s);
+    wire_free(&w);
+    return ev;
+}
+
+static void mask_key(uint8_t key[4])
+{
+    memset(key, 1, 4);
+}
+
+static void each_side_knows_its_own_elements(void **state)
+{
+    static const char *const servers_only[] = { ENABLE, "<resume " SM " previd='x' h='0'/>" };
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    hear("<enabled " SM "/>");
+    expect_events("fault unsupported-stanza-type 1000; ");
+    end();
+    for (size_t i = 0; i < COUNT(servers_only); i++) {
+        struct jb_stream_config config = { .limits = jb_limits_default, .mask_key = mask_key };
+        struct jb_stream client;
+        jb_stream_init_client(&client, &config, &jb_allocator_libc);
+        client.state = JB_STREAM_STATE_BOUND;
+        client.open_sent = client.authenticated = true;
+        struct jb_stream_event ev = hear_once(&client, JB_ROLE_SERVER, servers_only[i]);
+        assert_int_equal(ev.kind, JB_STREAM_EVENT_FAULT);
+        assert_int_equal(ev.error, JB_STREAM_UNSUPPORTED_STANZA_TYPE);
+        jb_stream_deinit(&client);
+    }
+}
+
+/* A request that cannot even be refused ends the stream: it is never passed over in silence. */
+static void refusal_out_of_memory(struct failing_alloc *f, void *ctx)
+{
+    struct jb_stream_config config = { .limits = jb_limits_default };
+    struct jb_stream s;
+    (void)ctx;
+
+    jb_stream_init(&s, &config, &f->alloc);
+    s.state = JB_STREAM_STATE_BINDING;
+    s.open_sent = true;
+    struct jb_stream_event ev = hear_once(&s, JB_ROLE_CLIENT, ENABLE);
+    assert_int_equal(ev.kind, f->failed ? JB_STREAM_EVENT_FAULT : JB_STREAM_EVENT_NONE);
+    if (f->failed)
+        assert_int_equal(ev.error, JB_STREAM_RESOURCE_CONSTRAINT);
+    jb_stream_deinit(&s);
+}
+
+/* What cannot be answered is not resumed, and is all still there for another try. */
+static void resumption_out_of_memory(struct failing_alloc *f, void *ctx)
+{
+    struct jb_stream_config config = { .limits = jb_limits_default };
+    struct jb_sm_saved saved = { .sm.on = true };
+    struct jb_stream s;
+    (void)ctx;
+
+    jb_sendq_init(&saved.out, &f->alloc);
+    jb_stream_init(&s, &config, &f->alloc);
+    s.state = JB_STREAM_STATE_BINDING;
+    if (jb_sendq_push_raw(&saved.out, JB_STR("<message/>")) == 0) {
+        int rc = jb_stream_sm_resumed(&s, &saved, JB_STR("x"));
+        assert_int_equal(rc, f->failed ? JB_ENOMEM : 0);
+        assert_int_equal(s.sm.on, rc == 0);
+        assert_int_equal(saved.out.first != NULL, rc != 0);
+    }
+    jb_sendq_deinit(&saved.out);
+    jb_stream_deinit(&s);
+}
+
 static void out_of_memory(struct failing_alloc *f, void *ctx)
 {
     struct jb_stream_config config = { .limits = jb_limits_default };
@@ -367,6 +480,8 @@ static void short_of_memory(void **state)
 {
     (void)state;
     assert_true(failing_alloc_loop(out_of_memory, NULL) > 2);
+    assert_true(failing_alloc_loop(refusal_out_of_memory, NULL) > 1);
+    assert_true(failing_alloc_loop(resumption_out_of_memory, NULL) > 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -376,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(enables_once_and_when_bound),
         TEST(reads_the_wish),
+        TEST(what_cannot_be_resumed_has_no_id),
         TEST(nobody_is_heard_before_authentication),
         TEST(answers_once_however_often_it_is_asked),
         TEST(keeps_and_lets_go),
@@ -385,6 +501,8 @@ int main(void)
         TEST(wraps),
         TEST(a_pong_acknowledges_what_went_before_its_ping),
         TEST(nothing_is_said_behind_the_farewell),
+        TEST(no_answer_goes_behind_the_farewell),
+        TEST(each_side_knows_its_own_elements),
         TEST(short_of_memory),
     };
 
