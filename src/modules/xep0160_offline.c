@@ -89,6 +89,18 @@ static bool anybody_takes(struct user *u)
     return false;
 }
 
+/* Not only a session that waits for its client to come back. */
+static bool anybody_is_there(struct user *u)
+{
+    jb__list_each(it, next, &u->sessions)
+    {
+        const struct session *s = jb__container_of(it, struct session, node);
+        if (s->conn && takes_messages(s))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the cursor ---- */
 
 static void on_saved(struct store_unit *unit)
@@ -503,6 +515,15 @@ static enum verdict on_undelivered(struct user *u, struct jb_stanza *stanza, str
     return archive_has_content(&stanza->doc) && contact_sees(u, stanza->h.from) ? NEXT : DONE;
 }
 
+/* The page was given to sessions that wait to be resumed, perhaps in vain: who is there now does
+ * not wait for them. */
+static void leave_all_of_page(struct offline *o)
+{
+    for (size_t i = 0; i < o->held.count; i++)
+        leave_page(o, &o->held.items[o->held.begin + i]);
+    o->state = IDLE;
+}
+
 /* Each available presence, not the first alone: it may be the one that brings the priority up.
  * Seen before it is in force; the page arrives afterwards. */
 static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_fault *fault)
@@ -510,8 +531,11 @@ static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_faul
     struct offline *o = offline_of(s->user);
 
     (void)fault;
-    if (d->h.kind == JB_PRESENCE && d->h.type == JB_TYPE_NONE && !jb_jid_is_set(d->h.to) &&
-        o->state == IDLE && o->count > 0)
+    if (d->h.kind != JB_PRESENCE || d->h.type != JB_TYPE_NONE || jb_jid_is_set(d->h.to))
+        return NEXT;
+    if (o->state == ARRIVING && !anybody_is_there(s->user))
+        leave_all_of_page(o);
+    if (o->state == IDLE && o->count > 0)
         read_page(s->user);
     return NEXT;
 }
@@ -569,6 +593,15 @@ static enum verdict on_unbound(struct session *s)
     return NEXT;
 }
 
+/* Its queue is what was on its way; the rest of the backlog is behind that. */
+static enum verdict on_revived(struct session *s, const struct jb_doc *doc)
+{
+    (void)doc;
+    if (!s->user->anonymous)
+        start(s->user);
+    return NEXT;
+}
+
 static enum verdict on_load(struct user *u, struct store_unit *unit)
 {
     static const struct store_range offline = { .flags_mask = ARCHIVE_OFFLINE,
@@ -620,6 +653,7 @@ const struct module xep0160_offline = {
                .queued = on_queued,
                .acked = on_acked,
                .unbound = on_unbound,
+               .revived = on_revived,
                .load = on_load,
                .loaded = on_loaded,
                .unload = on_unload },

@@ -17,6 +17,7 @@ import traceback
 
 import world  # noqa: F401  (sets the path)
 import unittests  # noqa: F401  (importing registers the tests)
+import backlog  # noqa: F401
 import crowd  # noqa: F401
 import deaths  # noqa: F401
 import disk  # noqa: F401

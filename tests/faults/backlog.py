@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""More waits for somebody than is handed over in one go, and his connection, or the server, goes in the middle."""
+
+import asyncio
+
+from client import SM, Client, wait_for
+from registry import fault
+from world import PASSWORD, check, running
+
+PAGE = 200  # what the server hands over until its client has confirmed it
+MANY = 2 * PAGE + 50
+SECONDS = 15
+
+
+class Mute(Client):
+    """Says nothing of what it has got until told to."""
+
+    mute = True
+
+    def _take(self, element):
+        if not (self.mute and element.tag == "{%s}r" % SM):
+            super()._take(element)
+
+
+class Stage:
+    """The clients of a scene; what they do ends with it."""
+
+    def __init__(self, server):
+        self.server, self.tasks = server, {}
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        for client, task in self.tasks.items():
+            client.stop()
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+    async def enter(self, kind, user, resource="r"):
+        client = kind(self.server.host, self.server.port, user, PASSWORD, resource=resource)
+        self.tasks[client] = asyncio.create_task(client.run())
+        await wait_for(client.online.is_set, SECONDS, f"{user}/{resource} to be online")
+        return client
+
+    async def fill(self):
+        """Somebody has sent more than one page, and it is acknowledged."""
+        sender = await self.enter(Client, "u0")
+        for _ in range(MANY):
+            sender.message_to("u1@localhost")
+        sender.ask()
+        await wait_for(sender.quiet.is_set, SECONDS, "what was sent to be acknowledged")
+        return sender
+
+
+def shown(client):
+    return [entry[1] for entry in client.log if entry[0] == "shown"]
+
+
+async def restart_in_a_page(server):
+    async with Stage(server) as stage:
+        await stage.fill()
+        reader = await stage.enter(Mute, "u1")
+        await wait_for(lambda: len(shown(reader)) == PAGE, SECONDS, "the first page")
+        reader.mute = False
+        await asyncio.to_thread(server.terminate)
+        await asyncio.to_thread(server.start)
+        await wait_for(lambda: len(shown(reader)) == MANY, SECONDS, "what waited behind the page")
+        check(reader.resumptions == 1 and reader.failures == 0, "the session was not resumed")
+        check(shown(reader) == [f"u0@localhost:{n + 1}" for n in range(MANY)], "not in the order that it was sent")
+
+
+async def another_comes_in_a_page(server):
+    async with Stage(server) as stage:
+        sender = await stage.fill()
+        lost = await stage.enter(Mute, "u1", "lost")
+        await wait_for(lambda: len(shown(lost)) == PAGE, SECONDS, "the first page")
+        lost.stop()
+        reader = await stage.enter(Client, "u1", "here")
+        await wait_for(lambda: len(shown(reader)) == MANY - PAGE, SECONDS, "what waits behind the page")
+        sender.message_to("u1@localhost")
+        await wait_for(lambda: len(shown(reader)) == MANY - PAGE + 1, SECONDS, "what is sent to who is there")
+
+
+@fault("backlog", "the server stops, or a client stays away, while a page of what waited is not confirmed")
+def test_backlog(options):
+    with running(options, 2) as server:
+        asyncio.run(restart_in_a_page(server))
+    with running(options, 2) as server:
+        asyncio.run(another_comes_in_a_page(server))
+    return f"{MANY} waited: the rest came after a restart, and to who came meanwhile"
