@@ -213,12 +213,12 @@ void session_sm_acked(struct session *s)
         if (tag)
             (void)hooks_run_all(acked, (s, tag));
     }
-    if (!s->conn || q->kept == 0)
+    if (!s->conn || !q->first)
         return;
-    /* What was sent since we asked last. */
-    if (!s->sm)
+    /* What was sent since we asked last, or was queued meanwhile and is not sent yet. */
+    if (!s->sm && q->kept > 0)
         conn_confirm_soon(s->conn);
-    else if (q->kept < before)
+    else if (s->sm && (q->kept < before || q->unsent))
         session_sm_queued(s, true);
 }
 
