@@ -89,18 +89,6 @@ static bool anybody_takes(struct user *u)
     return false;
 }
 
-/* Not only a session that waits for its client to come back. */
-static bool anybody_is_there(struct user *u)
-{
-    jb__list_each(it, next, &u->sessions)
-    {
-        const struct session *s = jb__container_of(it, struct session, node);
-        if (s->conn && takes_messages(s))
-            return true;
-    }
-    return false;
-}
-
 /* ---- the cursor ---- */
 
 static void on_saved(struct store_unit *unit)
@@ -515,8 +503,7 @@ static enum verdict on_undelivered(struct user *u, struct jb_stanza *stanza, str
     return archive_has_content(&stanza->doc) && contact_sees(u, stanza->h.from) ? NEXT : DONE;
 }
 
-/* The page was given to sessions that wait to be resumed, perhaps in vain: who is there now does
- * not wait for them. */
+/* Nobody waits any more for what is not confirmed of it. */
 static void leave_all_of_page(struct offline *o)
 {
     for (size_t i = 0; i < o->held.count; i++)
@@ -533,7 +520,8 @@ static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_faul
     (void)fault;
     if (d->h.kind != JB_PRESENCE || d->h.type != JB_TYPE_NONE || jb_jid_is_set(d->h.to))
         return NEXT;
-    if (o->state == ARRIVING && !anybody_is_there(s->user))
+    /* Whoever has the page may be gone, known to be or not: who comes now does not wait for him. */
+    if (o->state == ARRIVING && !takes_messages(s))
         leave_all_of_page(o);
     if (o->state == IDLE && o->count > 0)
         read_page(s->user);

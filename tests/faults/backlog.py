@@ -2,6 +2,7 @@
 """More waits for somebody than is handed over in one go, and his connection, or the server, goes in the middle."""
 
 import asyncio
+import socket
 
 from client import SM, Client, wait_for
 from registry import fault
@@ -20,6 +21,25 @@ class Mute(Client):
     def _take(self, element):
         if not (self.mute and element.tag == "{%s}r" % SM):
             super()._take(element)
+
+
+class Crossing(Client):
+    """Sends a message to itself in one piece with its first answer: the server queues the one, and then hears the
+    other before it has sent anything."""
+
+    asked = 0
+
+    def _take(self, element):
+        if element.tag != "{%s}r" % SM:
+            super()._take(element)
+            return
+        self.asked += 1
+        wire = self.socket.writer.get_extra_info("socket")
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        if self.asked == 1:
+            self.message_to(self.bare)
+        super()._take(element)
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
 class Stage:
@@ -70,22 +90,34 @@ async def restart_in_a_page(server):
         check(shown(reader) == [f"u0@localhost:{n + 1}" for n in range(MANY)], "not in the order that it was sent")
 
 
-async def another_comes_in_a_page(server):
+async def another_comes_in_a_page(server, still_there):
     async with Stage(server) as stage:
         sender = await stage.fill()
         lost = await stage.enter(Mute, "u1", "lost")
         await wait_for(lambda: len(shown(lost)) == PAGE, SECONDS, "the first page")
-        lost.stop()
+        if not still_there:
+            lost.stop()
         reader = await stage.enter(Client, "u1", "here")
         await wait_for(lambda: len(shown(reader)) == MANY - PAGE, SECONDS, "what waits behind the page")
         sender.message_to("u1@localhost")
         await wait_for(lambda: len(shown(reader)) == MANY - PAGE + 1, SECONDS, "what is sent to who is there")
 
 
+async def answer_crosses_a_message(server):
+    async with Stage(server) as stage:
+        client = await stage.enter(Crossing, "u1")
+        client.message_to("u1@localhost")
+        await wait_for(lambda: client.asked == 2, SECONDS, "the question for what was queued when the answer came")
+        check(len(shown(client)) == 2, f"{shown(client)} came")
+
+
 @fault("backlog", "the server stops, or a client stays away, while a page of what waited is not confirmed")
 def test_backlog(options):
     with running(options, 2) as server:
         asyncio.run(restart_in_a_page(server))
+    for still_there in False, True:
+        with running(options, 2) as server:
+            asyncio.run(another_comes_in_a_page(server, still_there))
     with running(options, 2) as server:
-        asyncio.run(another_comes_in_a_page(server))
+        asyncio.run(answer_crosses_a_message(server))
     return f"{MANY} waited: the rest came after a restart, and to who came meanwhile"
