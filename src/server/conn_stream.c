@@ -383,8 +383,19 @@ static void on_element(struct conn *c, const struct jb_stream_event *ev)
                          "an element nobody here understands");
 }
 
+/* Its session has gone to another connection, or waits for one: what still arrives here is not
+ * acknowledged, and is sent again there. */
+static bool comes_too_late(const struct conn *c, const struct jb_stream_event *ev)
+{
+    return !c->session && c->stream.state == JB_STREAM_STATE_BOUND &&
+           (ev->kind == JB_STREAM_EVENT_STANZA || ev->kind == JB_STREAM_EVENT_ELEMENT ||
+            ev->kind == JB_STREAM_EVENT_SM_ENABLE);
+}
+
 static void on_event(struct conn *c, struct jb_stream_event *ev)
 {
+    if (comes_too_late(c, ev))
+        return;
     if (interrupts(c, ev)) {
         conn_stream_fail(c, JB_STREAM_POLICY_VIOLATION, "not while you authenticate");
         return;

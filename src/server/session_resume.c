@@ -139,7 +139,9 @@ static void take_from(struct session *s)
 
     if (!old)
         return;
-    session_lost(s);
+    session_sm_leave(s);
+    if (old->phase != CONN_STREAM)
+        return; /* what it had sent before closed it */
     if (!old->reason)
         old->reason = "its session was resumed on another connection";
     jb_stream_fail(&old->stream, JB_STREAM_CONFLICT, "resumed on another connection");
@@ -180,6 +182,7 @@ static void attach(struct resumption *rs, struct session *s)
         return;
     }
     timer_clear(&sm->timer);
+    sm->overfull = false; /* a queue that is still too long sets the timer anew */
     jb__list_remove(&sm->node);
     s->conn = c;
     c->session = s;

@@ -331,6 +331,15 @@ void session_lost(struct session *s)
     user_pin(u);
     if (session_sm_make_room(u, limits_of(s)->sm_hibernating))
         reactor_count_limit(u->reactor, JB_LIMIT_sm_hibernating);
+    session_sm_leave(s);
+    user_unpin(u);
+}
+
+void session_sm_leave(struct session *s)
+{
+    struct user *u = s->user;
+
+    user_pin(u);
     hibernate(s);
     user_unpin(u);
 }

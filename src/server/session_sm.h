@@ -107,6 +107,8 @@ bool session_sm_make_room(struct user *u, uint32_t most);
 
 /* Its connection is gone or cannot be used any more: it hibernates, or ends when it cannot. */
 void session_lost(struct session *s);
+/* Its client is on another connection and wants it there: it leaves this one, whatever else is. */
+void session_sm_leave(struct session *s);
 
 /* What is known of a saved session; `handled` and `acked` on the wire. */
 struct session_sm_state {
