@@ -367,10 +367,8 @@ static void on_timer(struct timer *t)
 /* ---- the end ---- */
 
 /* An iq that was never answered, and a message to somebody for whom nothing is kept. */
-static bool is_missed(const struct session *s, const struct jb_sendq_item *item)
+static bool is_missed(const struct session *s, const struct jb_stanza_head *h)
 {
-    const struct jb_stanza_head *h = &item->stanza->h;
-
     if (h->kind == JB_IQ)
         return h->type == JB_TYPE_GET || h->type == JB_TYPE_SET;
     return s->user->anonymous && h->kind == JB_MESSAGE && h->type != JB_TYPE_ERROR &&
@@ -393,12 +391,31 @@ static void forget_count(struct session *s)
         store_unit_free(unit);
 }
 
+/* The stanza behind an item, a reference; NULL: it is none.  Of a session that was saved there is
+ * only the text. */
+static struct jb_stanza *stanza_of(const struct session *s, const struct jb_sendq_item *item)
+{
+    struct reactor *r = session_reactor(s);
+    struct jb_str pieces[3];
+    struct jb_stanza *stanza;
+
+    if (item->stanza)
+        return jb_stanza_ref(item->stanza);
+    jb_sendq_item_pieces(item, pieces);
+    if (!item->counted || jb_stanza_new(pieces[0], &r->arena, alloc, r->now_us, &stanza) != 0)
+        return NULL;
+    return stanza;
+}
+
 void session_sm_bounce(struct session *s)
 {
-    for (const struct jb_sendq_item *item = session_queue(s)->first; item; item = item->next)
-        if (item->stanza && is_missed(s, item))
-            router_bounce(session_reactor(s), item->stanza,
+    for (const struct jb_sendq_item *item = session_queue(s)->first; item; item = item->next) {
+        struct jb_stanza *stanza = stanza_of(s, item);
+        if (stanza && is_missed(s, &stanza->h))
+            router_bounce(session_reactor(s), stanza,
                           JB_FAULT(RECIPIENT_UNAVAILABLE, "the client went away"));
+        jb_stanza_unref(stanza);
+    }
 }
 
 void session_sm_free(struct session *s)
