@@ -96,6 +96,12 @@ static void on_saved(struct store_unit *unit)
     store_unit_free(unit); /* an older cursor repeats what was confirmed after it */
 }
 
+/* When the server stops, all who had something confirmed lately come at once. */
+static int submit(const struct user *u, struct store_unit *unit)
+{
+    return u->reactor->stopping ? store_unit_submit_at_last(unit) : store_unit_submit(unit);
+}
+
 static void save(struct user *u)
 {
     struct offline *o = offline_of(u);
@@ -114,7 +120,7 @@ static void save(struct user *u)
                                      .limit = PRUNE_ROWS };
         store_unit_log_prune(unit, jb_jid_str(u->jid), archive_store, &range);
     }
-    if (store_unit_submit(unit) != 0) {
+    if (submit(u, unit) != 0) {
         store_unit_free(unit);
         return;
     }

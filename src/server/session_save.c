@@ -88,18 +88,6 @@ static void on_saved(struct store_unit *unit)
     store_unit_free(unit);
 }
 
-/* There may be far more sessions than the store lets wait. */
-static int submit(struct store_unit *unit)
-{
-    int rc = store_unit_submit(unit);
-
-    if (rc == JB_EFULL && unit->build_rc == 0) {
-        store_front_settle(unit->front);
-        rc = store_unit_submit(unit);
-    }
-    return rc;
-}
-
 static void save(struct session *s)
 {
     struct store_unit *unit = user_store_unit(s->user, on_saved, NULL);
@@ -124,7 +112,7 @@ static void save(struct session *s)
     store_unit_kv_put(unit, JB_STR(""), users_store, bare,
                       s->user->anonymous ? visitor : JB_STR_NONE);
     if (rc == 0)
-        rc = submit(unit);
+        rc = store_unit_submit_at_last(unit);
     if (rc != 0) {
         unit->rc = rc;
         on_saved(unit);

@@ -315,6 +315,16 @@ void store_front_settle(struct store_front *f)
     pthread_mutex_unlock(&f->mutex);
 }
 
+int store_unit_submit_at_last(struct store_unit *u)
+{
+    int rc = store_unit_submit(u);
+
+    if (rc != JB_EFULL || u->build_rc != 0)
+        return rc;
+    store_front_settle(u->front);
+    return store_unit_submit(u);
+}
+
 void store_front_close(struct store_front *f)
 {
     pthread_mutex_lock(&f->mutex);

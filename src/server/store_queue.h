@@ -129,6 +129,10 @@ void store_unit_free(struct store_unit *unit); /* NULL does nothing */
  * JB_ENOMEM, JB_ECLOSED (closing), JB_EIO or JB_EINVAL (the store has failed for good). */
 JB_NODISCARD int store_unit_submit(struct store_unit *unit);
 
+/* The same, but where too many wait it waits for them: for a server that stops, of which everybody
+ * has something to write at once. */
+JB_NODISCARD int store_unit_submit_at_last(struct store_unit *unit);
+
 /* Builders: add an operation; arguments are copied.  They return the operation, to look into from
  * done() on; NULL if it could not be added, and then submit refuses.
  *

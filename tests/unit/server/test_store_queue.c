@@ -548,6 +548,27 @@ static void test_settle(void **state)
     assert_string_equal(told(), "0sssssssssssssssssssss");
 }
 
+static void test_submit_at_last(void **state)
+{
+    struct stage *s = *state;
+    pthread_t opener;
+
+    store_front_close(s->front);
+    s->limits.store_jobs = 3;
+    open_front(s);
+    hold(s);
+    for (int i = 0; i < 3; i++)
+        submit_put(s, "a");
+    struct store_unit *u = new_unit(s, "b");
+    store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("k"), JB_STR("v"));
+    assert_int_equal(store_unit_submit(u), JB_EFULL);
+    assert_int_equal(pthread_create(&opener, NULL, open_gate, NULL), 0);
+    assert_int_equal(store_unit_submit_at_last(u), 0);
+    pthread_join(opener, NULL);
+    reactor_run(&s->reactor, 5);
+    assert_string_equal(told(), "0aaab");
+}
+
 static void test_stop_with_pending(void **state)
 {
     struct stage *s = *state;
@@ -788,6 +809,7 @@ int main(void)
         CASE(test_timeout),
         CASE(test_new_account_is_empty),
         CASE(test_settle),
+        CASE(test_submit_at_last),
         CASE(test_stop_with_pending),
         CASE(test_producers),
         CASE(test_producers_on_sqlite),
