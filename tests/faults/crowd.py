@@ -20,7 +20,8 @@ import time
 import checker
 from client import FRAMING, Client, wait_for
 from floods import FLOODS
-from guests import BULK_BYTES, DOMAIN, FramePinger, HalfHandshake, Sender, SlowReader, SlowWriter, StanzaPinger
+from guests import (BULK_BYTES, DOMAIN, PRESENCE, FramePinger, HalfHandshake, Sender, SlowReader, SlowWriter,
+                    StanzaPinger)
 from registry import fault
 from world import PASSWORD, TestServer, check, control, eventually, raise_descriptor_limit, users
 
@@ -244,6 +245,8 @@ async def come_back(crowd, server, reader):
     wanted = crowd.tokens_for(reader.user)
     client = Client(server.host, server.port, reader.user, PASSWORD)
     client.sm_id = reader.sm_id
+    # All that the reader has said in its session. Without it nobody is sent anything, and it may have gone unread.
+    client.queue.append((1, None, None, PRESENCE))
     task = asyncio.create_task(client.run())
 
     def seen():

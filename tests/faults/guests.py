@@ -24,6 +24,7 @@ SMALL_BUFFER = 2048           # the kernel doubles it
 SMALL_SEGMENT = 536           # keeps the server's kernel from buffering megabytes for a slow reader
 AT_ONE_ADDRESS = 5
 BULK_BYTES = 12000
+PRESENCE = "<presence xmlns='jabber:client'/>"
 PINGS_IN_ONE_GO = 100
 TOO_LATE = "no login in time"  # we had too much to do; that others can log in is for the canary to say
 ENDS = (Gone, OSError, asyncio.IncompleteReadError)
@@ -194,11 +195,14 @@ class Session:
     async def resume(self, sm_id):
         """True when the session goes on. That we have none of it is no lie: nothing was read."""
         self.ws.send(f"<resume xmlns='{SM}' previd='{sm_id}' h='0'/>")
-        self.sm_id = sm_id if (await self.stream.element()).tag == "{%s}resumed" % SM else None
+        answer = await self.stream.element()
+        self.sm_id = sm_id if answer.tag == "{%s}resumed" % SM else None
+        if self.sm_id is not None and answer.get("h") == "0":
+            self.presence()  # the server has not read it: it does not read from who does not read
         return self.sm_id is not None
 
     def presence(self):
-        self.ws.send("<presence xmlns='jabber:client'/>")
+        self.ws.send(PRESENCE)
 
 
 class Guest:
