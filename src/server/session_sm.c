@@ -351,7 +351,6 @@ static void on_timer(struct timer *t)
     struct conn *c = s->conn;
 
     if (!c) {
-        sm->expired = !sm->overfull;
         jb_log(JB_LOG_INFO, "session was not resumed", JB_F("jid", jb_jid_str(s->jid)));
         session_end(s);
         return;
@@ -424,7 +423,8 @@ void session_sm_free(struct session *s)
 
     if (sm->taker)
         session_resume_go_on(sm->taker, false);
-    if (sm->stored && !sm->expired && !session_reactor(s)->stopping)
+    /* Who comes later, however it ended, is told how much need not be sent again. */
+    if (sm->stored && s->conn && s->conn->stream.peer_closed && !session_reactor(s)->stopping)
         forget_count(s);
     if (!s->conn) {
         session_reactor(s)->counters.hibernating--;

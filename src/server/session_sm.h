@@ -33,7 +33,6 @@ struct session_sm {
     uint32_t committed; /* of the stanzas received: so many are, with this number, in the store */
     bool asked;         /* the client asked, and some of what it sent is not committed */
     bool stored;        /* the counter is in the store */
-    bool expired;       /* nobody resumed it in time: the counter stays for who comes later */
     uint8_t key[SESSION_SM_KEY_BYTES]; /* a hash of the secret that resumes it; the secret itself
                                           is the client's alone */
     struct resumption *taker;          /* waits until everything is committed */
