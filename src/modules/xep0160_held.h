@@ -15,6 +15,7 @@ struct held {
     bool confirmed;   /* a client has it */
     bool kept;        /* it belongs to the message archive and stays in the log */
     bool of_page;     /* handed over with the page that is arriving */
+    bool orphan;      /* all who had it went before it was in the log: it is coming to the backlog */
 };
 
 /* Zeroed, it is empty. */

@@ -186,6 +186,14 @@ static void to_backlog(struct offline *o, struct held *h)
     held_remove(&o->held, h);
 }
 
+/* The same before it is in the log: what comes now must not overtake it. */
+static void make_orphan(struct offline *o, struct held *h)
+{
+    h->orphan = true;
+    o->coming_count++;
+    o->coming_bytes += h->bytes;
+}
+
 /* ---- handing over ---- */
 
 static void read_page(struct user *u);
@@ -393,6 +401,10 @@ static void on_delivered(struct custody_share *share, int rc)
     if (!h)
         return; /* confirmed already */
     h->committed = true;
+    if (h->orphan) {
+        o->coming_count--;
+        o->coming_bytes -= h->bytes;
+    }
     if (rc != 0) /* it is not in the log: its sender was told, whoever got it all the same */
         h->confirmed = true;
     else if (h->holders == 0 && !h->confirmed)
@@ -424,7 +436,8 @@ static void on_committed_first(struct custody_share *share, int rc)
     struct user *u = share->user;
     struct delivery d = { .stanza = share->stanza, .wrap = { .tag = share->id } };
 
-    if (rc == 0 && u->state == USER_READY) {
+    /* With a backlog meanwhile it goes behind that. */
+    if (rc == 0 && u->state == USER_READY && !has_backlog(offline_of(u))) {
         add_id(u, &d, share->id);
         user_deliver(u, &d);
     }
@@ -577,8 +590,12 @@ static enum verdict on_unbound(struct session *s)
         if (!h)
             continue;
         h->holders--;
-        if (h->holders == 0 && !h->confirmed && h->committed)
+        if (h->holders > 0 || h->confirmed)
+            continue;
+        if (h->committed)
             to_backlog(o, h);
+        else
+            make_orphan(o, h);
     }
     if (o->state == ARRIVING && o->page_left == 0)
         o->state = IDLE; /* who comes next begins anew */

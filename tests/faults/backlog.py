@@ -2,11 +2,13 @@
 """More waits for somebody than is handed over in one go, and his connection, or the server, goes in the middle."""
 
 import asyncio
+import contextlib
 import socket
+import sqlite3
 
-from client import SM, Client, wait_for
+from client import FRAMING, SM, Client, wait_for
 from registry import fault
-from world import PASSWORD, check, running
+from world import PASSWORD, check, control, running
 
 PAGE = 200  # what the server hands over until its client has confirmed it
 MANY = 2 * PAGE + 50
@@ -103,6 +105,48 @@ async def another_comes_in_a_page(server, still_there):
         await wait_for(lambda: len(shown(reader)) == MANY - PAGE + 1, SECONDS, "what is sent to who is there")
 
 
+@contextlib.contextmanager
+def nothing_is_committed(server):
+    """Somebody else has the database's lock, shorter than the server waits for it."""
+    other = sqlite3.connect(server.data / "jabiru.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def say(client, presence):
+    client._stanza(None, None, f"<presence xmlns='jabber:client'{presence}/>")
+
+
+async def nobody_overtakes(server):
+    """Who had the first message is gone before it is committed; the second one comes, and then who gets both."""
+    def there():
+        return sorted(s["jid"] for s in control(server, "sessions")["sessions"]
+                      if s["jid"].startswith("u1@") and s["available"])
+
+    async with Stage(server) as stage:
+        sender = await stage.enter(Client, "u0")
+        heir = await stage.enter(Client, "u1", "heir")
+        say(heir, " type='unavailable'")
+        first = await stage.enter(Mute, "u1", "first")
+        await wait_for(lambda: there() == ["u1@localhost/first"], SECONDS, "one of them to be there")
+        with nothing_is_committed(server):
+            sender.message_to("u1@localhost")
+            await wait_for(lambda: shown(first), SECONDS, "the first message")
+            first.stopping = True
+            first.socket.send(f"<close xmlns='{FRAMING}'/>")
+            await wait_for(lambda: not there(), SECONDS, "its session to end")
+            say(heir, "")
+            await wait_for(there, SECONDS, "the other one to be there")
+            sender.message_to("u1@localhost")
+            await asyncio.sleep(0.3)
+        await wait_for(lambda: len(shown(heir)) == 2, SECONDS, "both messages")
+        check(shown(heir) == ["u0@localhost:1", "u0@localhost:2"], f"not in order: {shown(heir)}")
+
+
 async def answer_crosses_a_message(server):
     async with Stage(server) as stage:
         client = await stage.enter(Crossing, "u1")
@@ -118,6 +162,7 @@ def test_backlog(options):
     for still_there in False, True:
         with running(options, 2) as server:
             asyncio.run(another_comes_in_a_page(server, still_there))
-    with running(options, 2) as server:
-        asyncio.run(answer_crosses_a_message(server))
+    for scene in answer_crosses_a_message, nobody_overtakes:
+        with running(options, 2) as server:
+            asyncio.run(scene(server))
     return f"{MANY} waited: the rest came after a restart, and to who came meanwhile"
