@@ -214,6 +214,14 @@ static bool hand_over(struct custody *c)
     return true;
 }
 
+/* The client counts it; what it sent before stream management was enabled it does not. */
+static bool is_counted(const struct custody *c)
+{
+    const struct session *s = c->session;
+
+    return s && s->sm && (int32_t)(c->number - s->sm->committed) > 0;
+}
+
 static void submit(struct custody *c)
 {
     struct reactor *r = c->home;
@@ -223,7 +231,7 @@ static void submit(struct custody *c)
         complete(c, 0);
         return;
     }
-    if (c->session && c->session->sm)
+    if (is_counted(c))
         c->counted = session_sm_write_count(c->session, c->unit, c->number);
     /* Nobody overtakes: the order of a session's units is that of its stanzas. */
     if (r->parked || !hand_over(c)) {
