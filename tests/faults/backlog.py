@@ -8,11 +8,12 @@ import sqlite3
 
 from client import FRAMING, SM, Client, wait_for
 from registry import fault
-from world import PASSWORD, check, control, running
+from world import PASSWORD, RELAXED, check, control, running
 
 PAGE = 200  # what the server hands over until its client has confirmed it
 MANY = 2 * PAGE + 50
 SECONDS = 15
+COMMITTED = RELAXED + 'host "localhost" {\n    delivery = committed\n}\n'
 
 
 class Mute(Client):
@@ -147,6 +148,17 @@ async def nobody_overtakes(server):
         check(shown(heir) == ["u0@localhost:1", "u0@localhost:2"], f"not in order: {shown(heir)}")
 
 
+async def delivery_waits_for_the_commit(server):
+    async with Stage(server) as stage:
+        sender = await stage.enter(Client, "u0")
+        reader = await stage.enter(Client, "u1")
+        with nothing_is_committed(server):
+            sender.message_to("u1@localhost")
+            await asyncio.sleep(0.5)
+            check(not shown(reader), "it was delivered before it was committed")
+        await wait_for(lambda: shown(reader), SECONDS, "the message")
+
+
 async def answer_crosses_a_message(server):
     async with Stage(server) as stage:
         client = await stage.enter(Crossing, "u1")
@@ -165,4 +177,6 @@ def test_backlog(options):
     for scene in answer_crosses_a_message, nobody_overtakes:
         with running(options, 2) as server:
             asyncio.run(scene(server))
+    with running(options, 2, config=COMMITTED) as server:
+        asyncio.run(delivery_waits_for_the_commit(server))
     return f"{MANY} waited: the rest came after a restart, and to who came meanwhile"
