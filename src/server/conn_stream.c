@@ -383,13 +383,15 @@ static void on_element(struct conn *c, const struct jb_stream_event *ev)
                          "an element nobody here understands");
 }
 
-/* Its session has gone to another connection, or waits for one: what still arrives here is not
- * acknowledged, and is sent again there. */
+/* For a session that has gone to another connection, or waits for one, or has ended: it is not
+ * acknowledged, and is sent again where that goes on. */
 static bool comes_too_late(const struct conn *c, const struct jb_stream_event *ev)
 {
-    return !c->session && c->stream.state == JB_STREAM_STATE_BOUND &&
-           (ev->kind == JB_STREAM_EVENT_STANZA || ev->kind == JB_STREAM_EVENT_ELEMENT ||
-            ev->kind == JB_STREAM_EVENT_SM_ENABLE);
+    if (c->session || c->stream.state != JB_STREAM_STATE_BOUND)
+        return false;
+    return ev->kind == JB_STREAM_EVENT_STANZA || ev->kind == JB_STREAM_EVENT_ELEMENT ||
+           ev->kind == JB_STREAM_EVENT_SM_ENABLE || ev->kind == JB_STREAM_EVENT_SM_ASK ||
+           ev->kind == JB_STREAM_EVENT_ACKED;
 }
 
 static void on_event(struct conn *c, struct jb_stream_event *ev)
