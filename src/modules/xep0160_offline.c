@@ -72,11 +72,16 @@ int64_t offline_cursor(struct user *u)
 
 /* ---- who takes messages ---- */
 
-/* RFC 6121 section 8.5.2.1.1.  What is queued on a stream that is being closed goes nowhere. */
+/* What is queued on a stream that is being closed goes nowhere. */
+static bool is_reachable(const struct session *s)
+{
+    return !s->conn || s->conn->stream.state == JB_STREAM_STATE_BOUND;
+}
+
+/* RFC 6121 section 8.5.2.1.1. */
 static bool takes_messages(const struct session *s)
 {
-    return session_is_available(s) && s->priority >= 0 &&
-           (!s->conn || s->conn->stream.state == JB_STREAM_STATE_BOUND);
+    return session_is_available(s) && s->priority >= 0 && is_reachable(s);
 }
 
 static bool anybody_takes(struct user *u)
@@ -430,14 +435,25 @@ static void add_id(struct user *u, struct delivery *d, int64_t id)
     jb__buf_deinit(&buf);
 }
 
+/* For a session by its name, and it takes no messages but those: nobody else gets it while that
+ * session is there, and it waits for no backlog. */
+static bool is_for_one(struct user *u, const struct jb_stanza_head *h)
+{
+    const struct session *named = NULL;
+
+    if (h->to.resource)
+        named = user_find_session(u, jb_jid_resource(h->to));
+    return named && is_reachable(named) && !takes_messages(named);
+}
+
 /* The option `delivery = committed`: the sessions get it once it is in the log. */
 static void on_committed_first(struct custody_share *share, int rc)
 {
     struct user *u = share->user;
     struct delivery d = { .stanza = share->stanza, .wrap = { .tag = share->id } };
+    bool overtakes = has_backlog(offline_of(u)) && !is_for_one(u, &share->stanza->h);
 
-    /* With a backlog meanwhile it goes behind that. */
-    if (rc == 0 && u->state == USER_READY && !has_backlog(offline_of(u))) {
+    if (rc == 0 && u->state == USER_READY && !overtakes) {
         add_id(u, &d, share->id);
         user_deliver(u, &d);
     }
@@ -462,23 +478,11 @@ static enum verdict deliver(struct user *u, struct delivery *d, uint32_t flags)
 
 /* ---- hooks ---- */
 
-/* True when it would end up with the sessions that take messages. */
-static bool goes_to_all(struct user *u, const struct jb_stanza_head *h)
+/* The one who was named is not there, and nobody stands in for him (RFC 6121 section 8.5.3.2). */
+static bool comes_back(struct user *u, const struct jb_stanza_head *h)
 {
-    struct session *named;
-
-    if (h->to.resource == 0)
-        return true;
-    named = user_find_session(u, jb_jid_resource(h->to));
-    return named ? takes_messages(named) : h->type == JB_TYPE_CHAT;
-}
-
-/* A session that was named, and takes no messages of others': it gets this one, and nobody else. */
-static enum verdict keep_copy(struct user *u, struct delivery *d, uint32_t flags)
-{
-    if ((flags & ARCHIVE_KEPT) && user_find_session(u, jb_jid_resource(d->stanza->h.to)))
-        add_id(u, d, archive_add(u, d->stanza, flags, NULL));
-    return NEXT;
+    return h->to.resource && h->type != JB_TYPE_CHAT &&
+           !user_find_session(u, jb_jid_resource(h->to));
 }
 
 /* In front of the default delivery: what is worth it goes into the log; what must not overtake goes
@@ -490,7 +494,7 @@ static enum verdict on_in(struct user *u, struct delivery *d, struct jb_fault *f
     uint32_t flags = 0;
 
     if (u->anonymous || !(archive_is_conversation(h) || headline) ||
-        !archive_is_worth_keeping(d->stanza))
+        !archive_is_worth_keeping(d->stanza) || comes_back(u, h))
         return NEXT;
     bool taken = anybody_takes(u);
     if (headline && taken)
@@ -502,10 +506,8 @@ static enum verdict on_in(struct user *u, struct delivery *d, struct jb_fault *f
     }
     if (archive_is_conversation(h) && archive_wants(u, d->stanza, h->from))
         flags |= ARCHIVE_KEPT;
-    if (!goes_to_all(u, h))
-        return keep_copy(u, d, flags);
     flags |= ARCHIVE_OFFLINE;
-    if (taken && !has_backlog(offline_of(u)))
+    if (is_for_one(u, h) || (taken && !has_backlog(offline_of(u))))
         return deliver(u, d, flags);
     enum verdict v = keep(u, d->stanza, flags, taken, fault);
     start(u);
