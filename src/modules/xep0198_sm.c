@@ -26,6 +26,7 @@ static enum verdict on_load(struct user *u, struct store_unit *unit)
     l->counts =
         store_unit_kv_list(unit, jb_jid_str(u->jid), session_count_store, JB_STR_NONE, 0);
     session_saved_load(u, unit, &l->saved);
+    l->saved.counts = l->counts;
     return NEXT;
 }
 

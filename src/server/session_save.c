@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "server/module.h"
 #include "server/server.h"
+#include "server/session_count.h"
 #include "server/session_sm.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
@@ -199,12 +200,31 @@ static void revive_presence(struct session *s, const struct jb_doc *doc)
     s->priority = (int8_t)((int)number_of(doc, "priority") - 128);
 }
 
-/* False: it is not what was written. */
-static bool revive(struct user *u, const struct store_row *row, const struct store_row *queue)
+/* It was there before, and took in more than is written here: what is written was not taken out in
+ * time.  To go on with it would be to forget what its client was told. */
+static bool is_outdated(const struct jb_doc *doc, struct jb_str key, const struct store_row *counts)
+{
+    struct session_count count;
+
+    for (const struct store_row *row = counts; row; row = row->next)
+        if (jb_str_eq(row->key, key))
+            return session_count_decode(row->bytes, &count) &&
+                   count.h != (uint32_t)number_of(doc, "handled");
+    return false;
+}
+
+/* What belongs to the saved sessions of one user. */
+struct saved_rows {
+    const struct store_row *queue, *counts;
+};
+
+/* False: it is not what was written, or not the last that is known of it. */
+static bool revive(struct user *u, const struct store_row *row, const struct saved_rows *saved)
 {
     struct jb_doc doc;
 
-    if (row->key.n != SESSION_SM_KEY_BYTES || !parse(u->reactor, row->bytes, &doc))
+    if (row->key.n != SESSION_SM_KEY_BYTES || !parse(u->reactor, row->bytes, &doc) ||
+        is_outdated(&doc, row->key, saved->counts))
         return false;
     struct jb_str resource = jb_node_attr(&doc, 0, "resource", &u->reactor->arena);
     if (resource.n == 0 || user_find_session(u, resource))
@@ -219,7 +239,7 @@ static bool revive(struct user *u, const struct store_row *row, const struct sto
                                       .handled = (uint32_t)number_of(&doc, "handled"),
                                       .acked = (uint32_t)number_of(&doc, "acked") };
     session_sm_revive(s, &state);
-    revive_queue(s, row->key, queue);
+    revive_queue(s, row->key, saved->queue);
     session_sm_revive_sent(s, (uint32_t)number_of(&doc, "sent"));
     (void)hooks_run_all(revived, (s, &doc));
     return true;
@@ -240,18 +260,19 @@ void session_saved_load(struct user *u, struct store_unit *unit, struct session_
 
 void session_saved_revive(struct user *u, const struct session_saved_ops *ops)
 {
+    const struct saved_rows saved = { ops->queue->rows, ops->counts->rows };
     struct jb_str owner = jb_jid_str(u->jid);
 
     if (!ops->sessions->rows)
         return;
     for (const struct store_row *row = ops->sessions->rows; row; row = row->next)
-        if (!revive(u, row, ops->queue->rows))
-            jb_log(JB_LOG_WARN, "a saved session cannot be read", JB_F("jid", owner));
+        if (!revive(u, row, &saved))
+            jb_log(JB_LOG_WARN, "a saved session cannot be gone on with", JB_F("jid", owner));
     struct store_unit *unit = user_store_unit(u, on_cleared, NULL);
     store_unit_kv_clear(unit, owner, session_store);
     store_unit_kv_clear(unit, owner, queue_store);
     if (store_unit_submit(unit) != 0)
-        store_unit_free(unit); /* read again after a crash, and then too old to be resumed with */
+        store_unit_free(unit); /* read again after a crash, and then older than its counter */
 }
 
 /* ---- the start ---- */
@@ -336,10 +357,11 @@ static int revive_visitor(struct server *s, struct jb_jid jid)
         rc = read_rows(s, jb_jid_str(jid), queue_store, &queue);
     if (rc != 0 || !sessions.first)
         return rc;
+    const struct saved_rows saved = { .queue = queue.first };
     struct user *u = user_get_anonymous(r, jid);
     user_pin(u);
     for (const struct store_row *row = sessions.first; row; row = row->next)
-        (void)revive(u, row, queue.first);
+        (void)revive(u, row, &saved);
     user_unpin(u);
     jb__arena_reset(&r->arena);
     return s->db->ops->owner_delete(s->db, jb_jid_str(jid));

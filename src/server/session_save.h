@@ -23,9 +23,10 @@ struct user;
  * without a word to anybody. */
 void session_save_all(struct reactor *r);
 
-/* While a user is loaded: reads, and revives, his saved sessions. */
+/* While a user is loaded: reads, and revives, his saved sessions.  `counts`, all his counters
+ * (session_count.h), is the caller's. */
 struct session_saved_ops {
-    struct store_op *sessions, *queue;
+    struct store_op *sessions, *queue, *counts;
 };
 void session_saved_load(struct user *u, struct store_unit *unit, struct session_saved_ops *ops);
 void session_saved_revive(struct user *u, const struct session_saved_ops *ops);

@@ -148,6 +148,24 @@ async def nobody_overtakes(server):
         check(shown(heir) == ["u0@localhost:1", "u0@localhost:2"], f"not in order: {shown(heir)}")
 
 
+async def saved_before_its_counter(server):
+    """As if what was saved had not been taken out, the session had gone on, and the server had died then."""
+    async with Stage(server) as stage:
+        client = await stage.enter(Client, "u1")
+        client.message_to("u0@localhost")
+        client.ask()
+        await wait_for(client.quiet.is_set, SECONDS, "what was sent to be acknowledged")
+        await asyncio.to_thread(server.terminate)
+        with contextlib.closing(sqlite3.connect(server.data / "jabiru.db")) as db, db:
+            (count,), = db.execute("SELECT bytes FROM kv WHERE owner = ? AND store = ?", (b"u1@localhost", b"sm"))
+            handled = int.from_bytes(count[:4], "big") + 1
+            db.execute("UPDATE kv SET bytes = ? WHERE owner = ? AND store = ?",
+                       (handled.to_bytes(4, "big") + count[4:], b"u1@localhost", b"sm"))
+        await asyncio.to_thread(server.start)
+        await wait_for(lambda: client.failures or client.resumptions, SECONDS, "an answer to the resumption")
+        check(["failed", handled] in client.log, f"resumed {client.resumptions} times; {client.log[-3:]}")
+
+
 async def delivery_waits_for_the_commit(server):
     async with Stage(server) as stage:
         sender = await stage.enter(Client, "u0")
@@ -174,7 +192,7 @@ def test_backlog(options):
     for still_there in False, True:
         with running(options, 2) as server:
             asyncio.run(another_comes_in_a_page(server, still_there))
-    for scene in answer_crosses_a_message, nobody_overtakes:
+    for scene in answer_crosses_a_message, nobody_overtakes, saved_before_its_counter:
         with running(options, 2) as server:
             asyncio.run(scene(server))
     with running(options, 2, config=COMMITTED) as server:
