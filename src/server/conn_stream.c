@@ -513,6 +513,16 @@ void conn_confirm(struct conn *c)
     conn_mark_dirty(c);
 }
 
+/* The answer to the newest ping alone confirms anything: another one before it has come, and who is
+ * more than a second away would never confirm what is sent to him all the time. */
+static void confirm_now_or_later(struct conn *c)
+{
+    if (c->stream.ponged == c->stream.pings)
+        conn_confirm(c);
+    else
+        c->confirm_ms = c->reactor->now_ms + CONFIRM_MS;
+}
+
 /* ---- deadlines ---- */
 
 uint64_t conn_stream_deadline(const struct conn *c)
@@ -550,7 +560,7 @@ void conn_stream_timeout(struct conn *c)
         conn_limit(c, JB_LIMIT_ws_ping_timeout_ms);
         conn_close(c, "no sign of life from the client");
     } else if (c->confirm == CONFIRM_LATER && c->confirm_ms <= c->reactor->now_ms) {
-        conn_confirm(c);
+        confirm_now_or_later(c);
     } else {
         c->pinged = true;
         jb_stream_ping(&c->stream);

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import sqlite3
 
-from client import FRAMING, SM, Client, wait_for
+from client import FRAMING, PONG, SM, Client, wait_for
 from registry import fault
 from world import PASSWORD, RELAXED, check, control, running
 
@@ -43,6 +43,20 @@ class Crossing(Client):
             self.message_to(self.bare)
         super()._take(element)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+
+class Distant(Client):
+    """Without stream management; what it says takes longer to arrive than the server waits between two pings."""
+
+    FAR_S = 1.5
+
+    async def _bind(self, stream):
+        stream.socket.send("<iq xmlns='jabber:client' type='set' id='bind'><bind "
+                           "xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+        await stream.expect("{jabber:client}iq")
+        at_once = self.socket._frame
+        self.socket._frame = lambda opcode, data: asyncio.get_running_loop().call_later(
+            self.FAR_S if opcode == PONG else 0, at_once, opcode, data)
 
 
 class Stage:
@@ -148,6 +162,21 @@ async def nobody_overtakes(server):
         check(shown(heir) == ["u0@localhost:1", "u0@localhost:2"], f"not in order: {shown(heir)}")
 
 
+async def far_away_confirms_all_the_same(server):
+    """A message each half second: of what came some seconds ago nothing comes again."""
+    async with Stage(server) as stage:
+        sender = await stage.enter(Client, "u0")
+        distant = await stage.enter(Distant, "u1")
+        for number in range(16):
+            sender.message_to("u1@localhost")
+            await asyncio.sleep(0.5)
+        await wait_for(lambda: len(shown(distant)) == 16, SECONDS, "all of them")
+        distant.stop()
+        after = await stage.enter(Client, "u1")
+        await wait_for(lambda: "u0@localhost:16" in shown(after), SECONDS, "what was not confirmed")
+        check(len(shown(after)) < 12, f"{len(shown(after))} of 16 came again")
+
+
 async def saved_before_its_counter(server):
     """As if what was saved had not been taken out, the session had gone on, and the server had died then."""
     async with Stage(server) as stage:
@@ -192,7 +221,8 @@ def test_backlog(options):
     for still_there in False, True:
         with running(options, 2) as server:
             asyncio.run(another_comes_in_a_page(server, still_there))
-    for scene in answer_crosses_a_message, nobody_overtakes, saved_before_its_counter:
+    for scene in (answer_crosses_a_message, nobody_overtakes, saved_before_its_counter,
+                  far_away_confirms_all_the_same):
         with running(options, 2) as server:
             asyncio.run(scene(server))
     with running(options, 2, config=COMMITTED) as server:
