@@ -295,6 +295,28 @@ static void flushed(struct conn *c)
         conn_stream_flushed(c);
 }
 
+/* More waits for the client than may, or it has more than it may without confirming it; with stream
+ * management session_sm.c sees to that. */
+static bool closed_for_its_queue(struct conn *c)
+{
+    const struct jb_limits *l = conn_limits(c);
+    const struct jb_stream *s = &c->stream;
+
+    if (c->phase != CONN_STREAM)
+        return false;
+    if (c->out.n + s->out.bytes_unsent > l->sendq_hard_bytes) {
+        conn_limit(c, JB_LIMIT_sendq_hard_bytes);
+        conn_close(c, "the client does not read what is sent to it");
+        return true;
+    }
+    if (!s->sm.on && s->out.bytes_unacked > l->sm_queue_bytes) {
+        conn_limit(c, JB_LIMIT_sm_queue_bytes);
+        conn_close(c, "the client confirms too little of what it is sent");
+        return true;
+    }
+    return false;
+}
+
 /* Sends what is queued, as far as the socket takes it. */
 static void conn_flush(struct conn *c)
 {
@@ -308,12 +330,8 @@ static void conn_flush(struct conn *c)
         return;
     if (rc == 1)
         flushed(c);
-    if (c->phase == CONN_STREAM &&
-        c->out.n + c->stream.out.bytes_unsent > conn_limits(c)->sendq_hard_bytes) {
-        conn_limit(c, JB_LIMIT_sendq_hard_bytes);
-        conn_close(c, "the client does not read what is sent to it");
+    if (closed_for_its_queue(c))
         return;
-    }
     if (c->stream_open && c->stream.state >= JB_STREAM_STATE_CLOSING && !c->closing_ms)
         conn_schedule(c);
     if (output_over_mark(c) && !c->over_mark)

@@ -498,8 +498,18 @@ void conn_stream_flushed(struct conn *c)
 
 enum { CONFIRM_MS = 1000 }; /* one ping for all that is sent within so long */
 
+static bool ping_is_open(const struct conn *c)
+{
+    return c->stream.ponged != c->stream.pings;
+}
+
 void conn_confirm_soon(struct conn *c)
 {
+    /* It is sent much, of which only so much may be unconfirmed (conn.c): it is asked at once. */
+    if (c->stream.out.bytes_unacked > conn_limits(c)->sm_queue_bytes / 4 && !ping_is_open(c)) {
+        jb_stream_ping(&c->stream);
+        conn_mark_dirty(c);
+    }
     if (c->confirm != CONFIRM_NOT)
         return;
     c->confirm = CONFIRM_LATER;
@@ -517,10 +527,10 @@ void conn_confirm(struct conn *c)
  * more than a second away would never confirm what is sent to him all the time. */
 static void confirm_now_or_later(struct conn *c)
 {
-    if (c->stream.ponged == c->stream.pings)
-        conn_confirm(c);
-    else
+    if (ping_is_open(c))
         c->confirm_ms = c->reactor->now_ms + CONFIRM_MS;
+    else
+        conn_confirm(c);
 }
 
 /* ---- deadlines ---- */

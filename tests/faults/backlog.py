@@ -13,6 +13,7 @@ from world import PASSWORD, RELAXED, check, control, running
 PAGE = 200  # what the server hands over until its client has confirmed it
 MANY = 2 * PAGE + 50
 SECONDS = 15
+SHORT_QUEUE = RELAXED.replace("limits {\n", "limits {\n    sm_queue_bytes = 262144\n")
 COMMITTED = RELAXED + 'host "localhost" {\n    delivery = committed\n}\n'
 
 
@@ -57,6 +58,17 @@ class Distant(Client):
         at_once = self.socket._frame
         self.socket._frame = lambda opcode, data: asyncio.get_running_loop().call_later(
             self.FAR_S if opcode == PONG else 0, at_once, opcode, data)
+
+
+class Deaf(Distant):
+    """Never answers a ping."""
+
+    FAR_S = 3600
+    logins = 0
+
+    async def _bind(self, stream):
+        await super()._bind(stream)
+        self.logins += 1
 
 
 class Stage:
@@ -177,6 +189,17 @@ async def far_away_confirms_all_the_same(server):
         check(len(shown(after)) < 12, f"{len(shown(after))} of 16 came again")
 
 
+async def who_confirms_nothing_is_closed(server):
+    async with Stage(server) as stage:
+        sender = await stage.enter(Client, "u0")
+        deaf = await stage.enter(Deaf, "u1")
+        for _ in range(2000):
+            sender.message_to("u1@localhost")
+        sender.ask()
+        await wait_for(lambda: deaf.logins > 1, SECONDS, "its connection to be closed")
+        await wait_for(sender.quiet.is_set, SECONDS, "what was sent to be acknowledged")
+
+
 async def saved_before_its_counter(server):
     """As if what was saved had not been taken out, the session had gone on, and the server had died then."""
     async with Stage(server) as stage:
@@ -225,6 +248,8 @@ def test_backlog(options):
                   far_away_confirms_all_the_same):
         with running(options, 2) as server:
             asyncio.run(scene(server))
+    with running(options, 2, config=SHORT_QUEUE) as server:
+        asyncio.run(who_confirms_nothing_is_closed(server))
     with running(options, 2, config=COMMITTED) as server:
         asyncio.run(delivery_waits_for_the_commit(server))
     return f"{MANY} waited: the rest came after a restart, and to who came meanwhile"
