@@ -149,6 +149,7 @@ async def restarts(server, count, rounds):
             print(f"# restart {number + 1}: all resumed after {took[-1]:.2f} s", flush=True)
         figures = world.judge()
     check(figures["failed"] == 0, f"{figures['failed']} sessions were not resumed")
+    check(figures["again"] == 0, f"{figures['again']} messages came again that had been confirmed")
     return took, figures
 
 
