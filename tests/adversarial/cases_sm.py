@@ -120,6 +120,7 @@ def case_60_counts(rig):
         ends_behind(few, "<message", "not-well-formed")
         ends_behind(few, "<close xmlns='%s'/>" % FRAMING)
         replaced_meanwhile(few)
+        taken_meanwhile(few)
     with rig.variant({"store_timeout_ms": 100, "user_cache": 0}) as slow:
         unreadable(slow, "<resume xmlns='%s' previd='abcdefghijklmnopqrstuvwxyz' h='0'/>" % SM)
         unreadable(slow, "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='%s'/></iq>" % BIND)
@@ -169,6 +170,24 @@ def replaced_meanwhile(rig):
             rig.wait_counted("custody_stanzas", before)
             other.bind(alice.jid.partition("/")[2])
             alice.expect_stream_error("conflict")
+        other.silent_until_ping()
+
+
+def taken_meanwhile(rig):
+    """The same, but the session is resumed elsewhere before, and is then on its way: the first that waits would
+    begin another one."""
+    with rig.client("alice") as alice, rig.client("bob") as bob, authenticated(rig, "alice") as other:
+        id = enable(alice).get("id")
+        before = rig.limit_count("custody_stanzas")
+        with rig.slow_disk():
+            for n in range(AHEAD):
+                alice.send(message(bob.jid, "number %d" % n))
+            alice.send("<enable xmlns='%s'/>" % SM)
+            rig.wait_counted("custody_stanzas", before)
+            other.send("<resume xmlns='%s' previd='%s' h='0'/>" % (SM, id))
+            alice.expect_stream_error("conflict")
+        answer = other.wait_for(lambda e: e.tag == tag("resumed"))
+        check(answer.get("h") == str(AHEAD), "resumed with h='%s', not %d", answer.get("h"), AHEAD)
         other.silent_until_ping()
 
 
