@@ -84,11 +84,15 @@ static struct jb_str binding_data(const struct jb_client *c, unsigned ht)
 }
 
 /* A token is good for a channel that has the binding it was made for, and never in the clear: what
- * proves it without a binding could be said again by anybody who heard it. */
+ * proves it without a binding could be said again by anybody who heard it.  Who wants nothing
+ * weaker than a bound password wants no unbound token either. */
 static bool is_usable(const struct jb_client *c, unsigned ht)
 {
+    bool unbound = jb__sasl_ht_binding(ht) == JB__SASL_BINDING_COUNT;
+
     return c->url.tls && ((c->login->tokens_offered >> ht) & 1) &&
-           (jb__sasl_ht_binding(ht) == JB__SASL_BINDING_COUNT || binding_data(c, ht).n > 0);
+           (unbound ? !(JB__SASL_BIT(c->login->account.weakest) & JB__SASL_ANY_PLUS)
+                    : binding_data(c, ht).n > 0);
 }
 
 /* The kind of token to ask for; JB__SASL_HT_COUNT: none. */

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+import time
 import unittest
 
 from certs import Authority
@@ -20,6 +21,13 @@ SM = "<sm xmlns='urn:xmpp:sm:3'/>"
 
 def fast(*mechanisms):
     return "<fast xmlns='urn:xmpp:fast:0'>" + "".join(f"<mechanism>{m}</mechanism>" for m in mechanisms) + "</fast>"
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
 
 
 def proof(token, who, binding=b""):
@@ -154,6 +162,33 @@ class Sasl2(unittest.TestCase):
             c.expect("online")
             c.command("disconnect")
         self.assertNotIn("request-token", server.auths[0])
+
+    def test_case_40_no_unbound_token_where_a_binding_is_pinned(self):
+        """Neither asked for nor used: whoever sits in between could hand it on."""
+        server = Server()
+
+        def script(conn):
+            server.offer(conn, "SCRAM-SHA-256")
+            conn.until_closed()
+        with Peer(script, tls=self.tls) as peer, \
+                self.client(peer, TOKEN=f"01234567-89ab-cdef-0123-456789abcdef HT-SHA-256-NONE {TOKEN}",
+                            MECHANISM="SCRAM-SHA-1-PLUS") as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("offline mechanism -1")
+            self.assertTrue(peer.conns)
+        bound = Server(BIND + SM + fast("HT-SHA-256-NONE", "HT-SHA-256-EXPR"))
+
+        def exporter(conn):
+            bound.offer(conn, "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
+            bound.auths.append(conn.recv_like(rf"^<authenticate xmlns=.{NS}. ").string)
+            conn.until_closed()
+        with Peer(exporter, tls=self.tls) as peer, self.client(peer, MECHANISM="SCRAM-SHA-1-PLUS", RECONNECT=0) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            self.assertTrue(wait_until(lambda: bound.auths))
+            c.command("disconnect")
+            c.expect("offline requested")
+        self.assertIn("mechanism='SCRAM-SHA-256-PLUS'", bound.auths[0])
+        self.assertIn("<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-EXPR'/>", bound.auths[0])
 
     def test_the_old_way_to_bind_after_the_new_way_to_log_in(self):
         for inline, options in (("", {}), (BIND, {"RESOURCE": "mine"})):
