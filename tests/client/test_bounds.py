@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What the library promises of requests, of what waits, and of the time until it tries again."""
+import shutil
+import subprocess
+import time
+import unittest
+
+from certs import Authority
+from client import Client
+from peer import Peer
+
+PING = "<ping xmlns='urn:xmpp:ping'/>"
+FULL = "a configured limit is reached"
+NOBODY = "ws://localhost:1/"
+
+
+def hear(conn):
+    conn.login()
+    conn.until_closed()
+
+
+class Requests(unittest.TestCase):
+    def online(self, c):
+        c.do("connect romeo@localhost secret", "ok")
+        c.expect("online")
+
+    def test_one_that_is_not_answered_in_time_is_over(self):
+        """Told once, as a timeout and not before its time; the answer that comes too late is nobody's business."""
+        def script(conn):
+            conn.login()
+            conn.recv_presence()
+            query = conn.recv_like("<iq .*id=['\"](jb-[0-9]+)").group(1)
+            conn.recv_like("<message ")
+            conn.send(f"<iq xmlns='jabber:client' type='result' id='{query}'/>")
+            conn.send("<message xmlns='jabber:client'><body>the end</body></message>")
+            conn.until_closed()
+        with Peer(script) as peer, Client(URL=peer.url, REQUEST_TIMEOUT_MS=300) as c:
+            self.online(c)
+            began = time.monotonic()
+            n = c.do(f"request get - {PING}", r"\d+")
+            c.expect(f"^answer {n} timeout$")
+            self.assertGreaterEqual(time.monotonic() - began, 0.3)
+            c.do("message juliet@localhost now", r"\d+")
+            c.expect("the end")
+            self.assertEqual(sum(line.startswith("answer") for line in c.said()), 1)
+            c.command("disconnect")
+            c.expect("offline requested")
+
+    def test_no_more_than_so_many_at_a_time(self):
+        with Peer(hear) as peer, Client(URL=peer.url, REQUESTS=2, CLOSE_TIMEOUT_MS=200) as c:
+            self.online(c)
+            numbers = [c.do(f"request get - {PING}", r"\d+") for _ in range(2)]
+            c.do(f"request get - {PING}", FULL)
+            c.command("disconnect")
+            self.assertEqual({c.expect(r"^answer (\d+) offline$").group(1) for _ in range(2)}, set(numbers))
+            c.do(f"request get - {PING}", "not possible in this state")
+
+
+class Waiting(unittest.TestCase):
+    def test_no_more_messages_than_set(self):
+        with Client(URL=NOBODY, QUEUE_MESSAGES=3, BACKOFF_LEAST_MS=60000) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            for k in range(3):
+                c.do(f"message juliet@localhost {k}", r"\d+")
+            c.do("message juliet@localhost 3", FULL)
+            c.do("send <presence/>", "not possible in this state")
+
+    def test_no_more_bytes_than_set(self):
+        with Client(URL=NOBODY, QUEUE_BYTES=4000, BACKOFF_LEAST_MS=60000) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.do("message juliet@localhost " + "x" * 3000, r"\d+")
+            c.do("message juliet@localhost " + "x" * 3000, FULL)
+            c.do("message juliet@localhost short", r"\d+")
+
+    def test_another_accounts_messages_are_dropped(self):
+        """What romeo said is not sent by juliet; he is told."""
+        with Peer(lambda conn: (conn.login(jid="juliet@localhost/x"), conn.until_closed())) as peer, \
+                Client(URL=NOBODY, BACKOFF_LEAST_MS=60000, CLOSE_TIMEOUT_MS=200) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("offline unreachable")
+            number = c.do("message nurse@localhost of romeo", r"\d+")
+            c.do("disconnect", "ok")
+            c.expect("offline requested")
+            c.do(f"text URL {peer.url}", "ok")
+            c.do("connect juliet@localhost secret", "ok")
+            c.expect(f"^dropped {number}$")
+            c.expect("online juliet@localhost/x")
+            c.command("disconnect")
+            c.expect("offline requested")
+            peer.check()
+
+
+class Again(unittest.TestCase):
+    def waits(self, count, **options):
+        """Milliseconds until the next attempt, as told of so many that failed."""
+        with Client(URL=NOBODY, **options) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            return [int(c.expect(r"offline unreachable (\d+)").group(1)) for _ in range(count)]
+
+    def test_it_waits_twice_as_long_each_time_up_to_a_bound(self):
+        waits = self.waits(6, BACKOFF_LEAST_MS=40, BACKOFF_MOST_MS=320)
+        for wait, most in zip(waits, (40, 80, 160, 320, 320, 320)):
+            self.assertTrue(most // 2 <= wait <= most, waits)
+
+    def test_nobody_waits_as_long_as_the_others(self):
+        """Of 33 equally likely times ten are the same once in 10^13 runs."""
+        self.assertGreater(len(set(self.waits(10, BACKOFF_LEAST_MS=64, BACKOFF_MOST_MS=64))), 1)
+
+
+class Trust(unittest.TestCase):
+    def test_a_folder_of_authorities(self):
+        authority, other = Authority(), Authority()
+        for trusted, said in ((authority, "online"), (other, "offline certificate")):
+            folder = trusted.folder / "trusted"
+            folder.mkdir()
+            shutil.copy(trusted.ca, folder)
+            subprocess.run(["openssl", "rehash", str(folder)], check=True, capture_output=True)
+            with Peer(hear, tls=authority.context("x", "DNS:localhost")) as peer, \
+                    Client(URL=peer.url, CA_DIR=folder, RECONNECT=0, CLOSE_TIMEOUT_MS=200) as c:
+                c.do("connect romeo@localhost secret", "ok")
+                c.expect(said)
+                c.command("disconnect")
+
+
+if __name__ == "__main__":
+    unittest.main()
