@@ -14,7 +14,8 @@ static int on_event(struct jb_client *client, const struct jb_event *ev, void *c
         fprintf(stderr, "offline: %s\n", jb_event_words(ev));
     if (jb_event_kind(ev) == JB_EVENT_ONLINE)
         fprintf(stderr, "online as %s\n", jb_client_jid(client));
-    if (jb_event_kind(ev) == JB_EVENT_STANZA && body && jb_element_attr(stanza, "from"))
+    if (jb_event_kind(ev) == JB_EVENT_STANZA && body && jb_element_attr(stanza, "from") &&
+        !jb_element_child(stanza, "error", NULL)) /* an answer to an error may be the next one */
         return jb_client_send_message(client, jb_element_attr(stanza, "from"),
                                       jb_element_text(body), NULL, NULL);
     return 0;

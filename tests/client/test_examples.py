@@ -8,6 +8,7 @@ import time
 import unittest
 
 from client import Client
+from peer import Peer
 from server import COMPLAINTS, SANITIZER_DEFAULTS, Server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -60,6 +61,28 @@ class Examples(unittest.TestCase):
             c.expect("from='romeo@localhost/bot'.*wherefore art thou")
         bot.send_signal(signal.SIGTERM)
         self.finish(bot, -signal.SIGTERM)
+
+    def test_echo_bot_answers_no_errors(self):
+        """Some servers send the whole message back in an error: with an answer the two would never end."""
+        def script(conn):
+            conn.login()
+            conn.recv_presence()
+            head = "<message xmlns='jabber:client' from='juliet@localhost/x'"
+            conn.send(f"{head} type='error'><body>bounced</body><error type='cancel'><service-unavailable "
+                      "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+            conn.send(f"{head}><body>asked</body></message>")
+            said.append(conn.recv_like("^<message .*<body>(.*)</body>").group(1))
+            conn.until_closed()
+        said = []
+        with Peer(script) as peer:
+            bot = subprocess.Popen([FOLDER / "echo_bot", "romeo@localhost", str(self.password), peer.url],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**SANITIZER_DEFAULTS, **os.environ})
+            while not said and bot.poll() is None:
+                time.sleep(0.01)
+            bot.send_signal(signal.SIGTERM)
+            self.finish(bot, -signal.SIGTERM)
+        self.assertEqual(said, ["asked"])
 
     def test_sensor(self):
         with self.juliet() as c:
