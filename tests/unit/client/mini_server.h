@@ -33,6 +33,9 @@ struct mini {
     struct jb_sm_saved saved; /* of a session that was cut */
     bool has_saved, sm_named;
     bool without_sm;
+    /* SASL 2, for a server that offers it. */
+    bool is_sasl2, asked_to_resume;
+    uint64_t asked_h; /* what the client has handled, as it says */
     /* Compression, for a client that offers it. */
     bool may_deflate;
     struct jb__codec codec;
@@ -130,7 +133,12 @@ static inline void mini_stanza(struct mini *m, const char *xml)
 static inline void mini_on_open(struct mini *m)
 {
     jb_assert(jb_stream_open(&m->stream, JB_STR("localhost"), JB_STR_NONE, JB_STR("i")) == 0);
-    if (m->stream.state == JB_STREAM_STATE_OPEN)
+    if (m->stream.state == JB_STREAM_STATE_OPEN && m->is_sasl2)
+        mini_say(m, "<f:features xmlns:f='http://etherx.jabber.org/streams'><authentication "
+                    "xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><inline><bind "
+                    "xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:sm:3'/></inline></bind>"
+                    "<sm xmlns='urn:xmpp:sm:3'/></inline></authentication></f:features>");
+    else if (m->stream.state == JB_STREAM_STATE_OPEN)
         mini_say(m, "<f:features xmlns:f='http://etherx.jabber.org/streams'><mechanisms "
                     "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism>"
                     "</mechanisms></f:features>");
@@ -164,6 +172,78 @@ static inline void mini_on_sasl(struct mini *m, const struct jb_doc *doc)
     mini_say(m, xml);
     if (step == JB__SASL_SUCCESS)
         jb_stream_authenticated(&m->stream);
+}
+
+static inline uint16_t mini_child(const struct jb_doc *doc, uint16_t node, const char *name)
+{
+    uint16_t k = jb_node_first(doc, node);
+
+    while (k && !jb_str_eqz(jb_node_name(doc, k), name))
+        k = jb_node_next(doc, k);
+    return k;
+}
+
+/* Who they say they are they are: the session from before goes on, or a new one begins, in one
+ * round (XEP-0388, XEP-0386). */
+static inline void mini_let_in(struct mini *m)
+{
+    static const char head[] = "<success xmlns='urn:xmpp:sasl:2'><additional-data>%.*s"
+                               "</additional-data><authorization-identifier>romeo@localhost/r"
+                               "</authorization-identifier>%s</success>";
+    static const char bound[] = "<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3' "
+                                "id='name' resume='true'/></bound>";
+    char xml[4096], inner[256];
+    int64_t tag;
+
+    const bool goes_on = m->asked_to_resume && m->has_saved &&
+                         jb_sm_acknowledge(&m->saved, (uint32_t)m->asked_h) == 0;
+    snprintf(inner, sizeof inner, "<resumed xmlns='urn:xmpp:sm:3' previd='name' h='%u'/>",
+             goes_on ? (unsigned)jb_sm_handled_wire(&m->saved.sm) : 0);
+    snprintf(xml, sizeof xml, head, JB_STR_ARG(m->sasl.out), goes_on ? inner : bound);
+    jb_stream_authenticated(&m->stream);
+    jb_stream_continued(&m->stream);
+    mini_say(m, xml);
+    m->sm_named = true;
+    if (goes_on) {
+        while (jb_sendq_take_acked(&m->saved.out, &tag))
+            continue;
+        jb_stream_sm_go_on(&m->stream, &m->saved);
+        m->has_saved = false;
+        m->resumes++;
+    } else {
+        mini_forget(m);
+        jb_stream_bound(&m->stream);
+        jb_stream_sm_enabled_inline(&m->stream);
+        m->logins++;
+    }
+}
+
+static inline void mini_on_sasl2(struct mini *m, const struct jb_doc *doc)
+{
+    enum jb__sasl_step step;
+    char xml[4096];
+
+    if (jb_str_eqz(jb_node_name(doc, 0), "authenticate")) {
+        uint16_t first = mini_child(doc, 0, "initial-response");
+        uint16_t resume = mini_child(doc, 0, "resume");
+        const struct jb__sasl_request request = { jb_node_attr(doc, 0, "mechanism", &m->arena),
+                                                  jb_node_text(doc, first, &m->arena), kit_nonce };
+        m->asked_to_resume = resume && jb_str_u64(jb_node_attr(doc, resume, "h", &m->arena),
+                                                  UINT32_MAX, &m->asked_h);
+        jb__sasl_server_deinit(&m->sasl);
+        step = kit_serve(&m->kit, &m->sasl, jb__sasl_server_begin(&m->sasl, &m->kit.ctx, &request));
+    } else {
+        struct jb_str text = jb_node_text(doc, 0, &m->arena);
+        step = kit_serve(&m->kit, &m->sasl, jb__sasl_server_response(&m->sasl, text));
+    }
+    if (step == JB__SASL_SUCCESS) {
+        mini_let_in(m);
+        return;
+    }
+    jb_assert(step == JB__SASL_CHALLENGE);
+    snprintf(xml, sizeof xml, "<challenge xmlns='urn:xmpp:sasl:2'>%.*s</challenge>",
+             JB_STR_ARG(m->sasl.out));
+    mini_say(m, xml);
 }
 
 static inline void mini_on_stanza(struct mini *m, const struct jb_stream_event *ev)
@@ -207,6 +287,9 @@ static inline void mini_on_event(struct mini *m, struct jb_stream_event *ev)
         break;
     case JB_STREAM_EVENT_SASL:
         mini_on_sasl(m, &ev->doc);
+        break;
+    case JB_STREAM_EVENT_ELEMENT:
+        mini_on_sasl2(m, &ev->doc);
         break;
     case JB_STREAM_EVENT_STANZA:
         mini_on_stanza(m, ev);

@@ -135,7 +135,7 @@ static int begin(struct day *d)
 }
 
 /* What is special about it. */
-enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE };
+enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE, WITH_SASL2 };
 
 static void day_of_a_client(struct failing_alloc *f, void *ctx)
 {
@@ -146,6 +146,7 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
     mini_init(&server);
     server.without_sm = kind == WITHOUT_SM;
     server.may_deflate = kind == WITH_DEFLATE;
+    server.is_sasl2 = kind == WITH_SASL2;
     server.config.limits.deflate_threshold_bytes = 1;
     if (kind == WITH_DEFLATE)
         d.text = long_text;
@@ -184,6 +185,14 @@ static void out_of_memory_without_stream_management(void **state)
 static void out_of_memory_while_compressing(void **state)
 {
     enum kind kind = WITH_DEFLATE;
+
+    (void)state;
+    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
+}
+
+static void out_of_memory_in_one_round(void **state)
+{
+    enum kind kind = WITH_SASL2;
 
     (void)state;
     assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
@@ -319,6 +328,7 @@ int main(void)
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(out_of_memory_without_stream_management),
         cmocka_unit_test(out_of_memory_while_compressing),
+        cmocka_unit_test(out_of_memory_in_one_round),
         cmocka_unit_test(an_idle_client_is_small),
         cmocka_unit_test(settings_have_ranges),
         cmocka_unit_test(addresses_are_looked_at),
