@@ -148,6 +148,7 @@ struct jb_client {
     struct jb_event event;
     bool tell_online, tell_resumed, tell_offline;
     bool leaving;          /* jb_client_disconnect() waits for messages to be acknowledged */
+    bool untold;           /* there was no memory to tell what arrived last */
     bool short_of_memory;  /* since the last jb_client_process() */
     enum jb_reason reason; /* why the connection ended or ends */
     int retry_ms;
@@ -273,9 +274,11 @@ JB_NODISCARD int jb__outbox_send_xml(struct jb_client *c, struct jb_str xml);
 
 /* -- request.c -------------------------------------------------------------------------------- */
 
-/* An iq of type result or error: true when it answers a request, which is over then; c->event says
- * which, and is a ROSTER for the library's own. */
+/* An iq of type result or error: true when it answers a request; c->event says which, and is a
+ * ROSTER for the library's own. */
 bool jb__request_answered(struct jb_client *c, const struct jb_stanza_head *h);
+/* The answer can be told: the request is over. */
+void jb__request_end(struct jb_client *c, uint64_t number);
 /* Asks for the contact list; 0 or a code. */
 JB_NODISCARD int jb__request_roster(struct jb_client *c);
 /* Whether an archive that says it is `h->from` was asked this and has not answered yet. */

@@ -7,8 +7,11 @@
 
 #include <stdio.h>
 
+/* There is no memory for what arrived: the connection is over, and where the session goes on the
+ * server sends it again. */
 static bool give_up(struct jb_client *c)
 {
+    c->untold = true;
     jb__link_fail_code(c, JB_ENOMEM, JB_REASON_MEMORY, "");
     return false;
 }
@@ -154,6 +157,43 @@ static bool is_repeated(struct jb_client *c, const struct jb_stanza_head *h,
     return false;
 }
 
+/* An answer to no question of ours is nobody's business. */
+static bool on_answer(struct jb_client *c, const struct jb_stanza_head *h, const struct jb_doc *doc)
+{
+    if (!jb__request_answered(c, h)) {
+        c->event = (struct jb_event){ .kind = JB_EVENT_STANZA };
+        return jb__setting(c, JB_SETTING_STRAYS) && tell(c, doc, 0);
+    }
+    const uint64_t number = c->event.number;
+    const bool is_roster = c->event.kind == JB_EVENT_ROSTER;
+    bool told = false;
+    if (!is_roster || c->event.result == JB_RESULT_OK) { /* else this server keeps none */
+        uint16_t query = is_roster ? jb_node_child(doc, 0, "query", JB_NS_ROSTER) : 0;
+        told = tell(c, doc, query);
+        if (!told)
+            return false; /* the request is told as all that are open */
+    }
+    jb__request_end(c, number);
+    return told;
+}
+
+static bool on_message(struct jb_client *c, const struct jb_stanza_head *h,
+                       const struct jb_doc *doc)
+{
+    const uint32_t seen = c->seen_next;
+
+    if (is_forged(c, h, doc) || is_repeated(c, h, doc))
+        return false;
+    c->event = (struct jb_event){ .kind = JB_EVENT_STANZA };
+    if (tell(c, doc, 0))
+        return true;
+    if (c->seen_next != seen) { /* when it comes again, it is no repetition */
+        c->seen_next = seen;
+        c->seen[seen % JB__SEEN] = 0;
+    }
+    return false;
+}
+
 bool jb__inbound_on_stanza(struct jb_client *c, struct jb_stream_event *ev)
 {
     const struct jb_stanza_head *h = &ev->draft.h;
@@ -161,19 +201,10 @@ bool jb__inbound_on_stanza(struct jb_client *c, struct jb_stream_event *ev)
 
     if (h->kind == JB_IQ && (h->type == JB_TYPE_GET || h->type == JB_TYPE_SET))
         return on_request(c, h, doc);
-    if (h->kind == JB_IQ) { /* an answer to no question of ours is nobody's business */
-        if (!jb__request_answered(c, h)) {
-            c->event = (struct jb_event){ .kind = JB_EVENT_STANZA };
-            return jb__setting(c, JB_SETTING_STRAYS) && tell(c, doc, 0);
-        }
-        if (c->event.kind == JB_EVENT_ROSTER && c->event.result != JB_RESULT_OK)
-            return false; /* this server keeps none */
-        uint16_t query = jb_node_child(doc, 0, "query", JB_NS_ROSTER);
-        return tell(c, doc, c->event.kind == JB_EVENT_ROSTER && query ? query : 0);
-    }
-    if (h->kind == JB_MESSAGE && (is_forged(c, h, doc) || is_repeated(c, h, doc)))
-        return false;
-    c->event =
-        (struct jb_event){ .kind = h->kind == JB_PRESENCE ? JB_EVENT_PRESENCE : JB_EVENT_STANZA };
+    if (h->kind == JB_IQ)
+        return on_answer(c, h, doc);
+    if (h->kind == JB_MESSAGE)
+        return on_message(c, h, doc);
+    c->event = (struct jb_event){ .kind = JB_EVENT_PRESENCE };
     return tell(c, doc, 0);
 }

@@ -83,6 +83,8 @@ static void end_stream(struct jb_client *c)
 
     if (resumable) {
         /* Whatever arrived has been told: it is told before more is taken. */
+        if (c->untold)
+            c->stream.received--;
         jb_stream_sm_handled(&c->stream, c->stream.received);
         jb_stream_sm_detach(&c->stream, &c->saved);
         c->saved_is_live = true;
@@ -101,7 +103,7 @@ void jb__link_end(struct jb_client *c)
     if (c->stream_is_live)
         end_stream(c);
     jb__deflate_end(c);
-    c->stream_is_live = c->leaving = false;
+    c->stream_is_live = c->leaving = c->untold = false;
     jb_free(&c->memory, c->in);
     c->in = NULL;
     jb__buf_deinit(&c->out);

@@ -166,8 +166,7 @@ bool jb__request_answered(struct jb_client *c, const struct jb_stanza_head *h)
 {
     char id[ID_BYTES];
 
-    for (struct jb__request **link = &c->requests; *link; link = &(*link)->next) {
-        struct jb__request *r = *link;
+    for (const struct jb__request *r = c->requests; r; r = r->next) {
         if (r->over || !jb_str_eq(h->id, id_of(r->number, id)) || !is_from_asked(c, r, h))
             continue;
         c->event = (struct jb_event){
@@ -176,10 +175,19 @@ bool jb__request_answered(struct jb_client *c, const struct jb_stanza_head *h)
             .number = r->number,
             .result = h->type == JB_TYPE_RESULT ? JB_RESULT_OK : JB_RESULT_ERROR,
         };
-        unlink_request(c, link);
         return true;
     }
     return false;
+}
+
+void jb__request_end(struct jb_client *c, uint64_t number)
+{
+    struct jb__request **link = &c->requests;
+
+    while (*link && (*link)->number != number)
+        link = &(*link)->next;
+    if (*link)
+        unlink_request(c, link);
 }
 
 bool jb__request_is_open(const struct jb_client *c, const struct jb_stanza_head *h,

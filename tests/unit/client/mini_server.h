@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MINI_BYTES = 64 * 1024 };
+enum { MINI_BYTES = 64 * 1024, MINI_MORE_BYTES = 12000 };
 
 struct mini {
     struct kit kit;
@@ -33,6 +33,7 @@ struct mini {
     struct jb_sm_saved saved; /* of a session that was cut */
     bool has_saved, sm_named;
     bool without_sm;
+    bool is_wordy; /* what it says is longer than a block of an arena, when looked at */
     /* SASL 2, for a server that offers it. */
     bool is_sasl2, asked_to_resume;
     uint64_t asked_h; /* what the client has handled, as it says */
@@ -246,10 +247,24 @@ static inline void mini_on_sasl2(struct mini *m, const struct jb_doc *doc)
     mini_say(m, xml);
 }
 
+/* What makes an answer long. */
+static inline const char *mini_more(const struct mini *m)
+{
+    static const char head[] = "<x xmlns='urn:x'>", tail[] = "</x>";
+    static char more[MINI_MORE_BYTES];
+
+    if (!m->is_wordy)
+        return "";
+    memset(more, 'x', sizeof more);
+    memcpy(more, head, sizeof head - 1);
+    memcpy(more + sizeof more - sizeof tail, tail, sizeof tail);
+    return more;
+}
+
 static inline void mini_on_stanza(struct mini *m, const struct jb_stream_event *ev)
 {
+    static char xml[MINI_MORE_BYTES + 512];
     const struct jb_stanza_head *h = &ev->draft.h;
-    char xml[512];
 
     if (m->stream.state == JB_STREAM_STATE_BINDING) {
         jb_stream_bound(&m->stream);
@@ -263,15 +278,15 @@ static inline void mini_on_stanza(struct mini *m, const struct jb_stream_event *
     } else if (h->kind == JB_IQ && (h->type == JB_TYPE_GET || h->type == JB_TYPE_SET)) {
         snprintf(xml, sizeof xml,
                  "<iq xmlns='jabber:client' type='result' from='localhost' id='%.*s'><query "
-                 "xmlns='jabber:iq:roster'/></iq>",
-                 JB_STR_ARG(h->id));
+                 "xmlns='jabber:iq:roster'>%s</query></iq>",
+                 JB_STR_ARG(h->id), mini_more(m));
         mini_stanza(m, xml);
     } else if (h->kind == JB_MESSAGE) {
         m->messages++;
         snprintf(xml, sizeof xml,
                  "<message xmlns='jabber:client' from='echo@localhost' id='%.*s'><body>a &amp; "
-                 "b</body></message>",
-                 JB_STR_ARG(h->id));
+                 "b</body>%s</message>",
+                 JB_STR_ARG(h->id), mini_more(m));
         mini_stanza(m, xml);
     }
     jb_stream_sm_handled(&m->stream, m->stream.received);

@@ -135,7 +135,7 @@ static int begin(struct day *d)
 }
 
 /* What is special about it. */
-enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE, WITH_SASL2 };
+enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE, WITH_SASL2, WITH_LONG_ANSWERS };
 
 static void day_of_a_client(struct failing_alloc *f, void *ctx)
 {
@@ -147,6 +147,7 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
     server.without_sm = kind == WITHOUT_SM;
     server.may_deflate = kind == WITH_DEFLATE;
     server.is_sasl2 = kind == WITH_SASL2;
+    server.is_wordy = kind == WITH_LONG_ANSWERS;
     server.config.limits.deflate_threshold_bytes = 1;
     if (kind == WITH_DEFLATE)
         d.text = long_text;
@@ -193,6 +194,15 @@ static void out_of_memory_while_compressing(void **state)
 static void out_of_memory_in_one_round(void **state)
 {
     enum kind kind = WITH_SASL2;
+
+    (void)state;
+    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
+}
+
+/* What arrived when there was no memory to look at it is not lost. */
+static void out_of_memory_for_long_answers(void **state)
+{
+    enum kind kind = WITH_LONG_ANSWERS;
 
     (void)state;
     assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
@@ -329,6 +339,7 @@ int main(void)
         cmocka_unit_test(out_of_memory_without_stream_management),
         cmocka_unit_test(out_of_memory_while_compressing),
         cmocka_unit_test(out_of_memory_in_one_round),
+        cmocka_unit_test(out_of_memory_for_long_answers),
         cmocka_unit_test(an_idle_client_is_small),
         cmocka_unit_test(settings_have_ranges),
         cmocka_unit_test(addresses_are_looked_at),
