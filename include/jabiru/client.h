@@ -142,7 +142,8 @@ JB_API JB_NODISCARD int jb_client_connect(struct jb_client *client, const char *
 
 /**
  * Leaves in order: what was sent goes out, then the stream is closed.  OFFLINE with
- * JB_REASON_REQUESTED follows, and no new attempt.  When there is no connection, at once.
+ * JB_REASON_REQUESTED follows, and no new attempt, also when the line breaks meanwhile.  When there
+ * is no connection, at once.
  *
  * Threads:    the one that owns the client
  */

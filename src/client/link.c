@@ -119,6 +119,11 @@ static void forget_redirect(struct jb_client *c)
 
 void jb__link_fail(struct jb_client *c, enum jb_reason reason, struct jb_str words)
 {
+    if (c->leaving) { /* however it ends, it was wished, and nobody wants to come back */
+        c->reason = JB_REASON_NONE;
+        reason = JB_REASON_REQUESTED;
+        words = JB_STR_NONE;
+    }
     jb__link_say_why(c, reason, words);
     jb__link_end(c);
     jb__request_abandon(c);

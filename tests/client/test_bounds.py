@@ -2,12 +2,13 @@
 """What the library promises of requests, of what waits, and of the time until it tries again."""
 import shutil
 import subprocess
+import threading
 import time
 import unittest
 
 from certs import Authority
 from client import Client
-from peer import Peer
+from peer import SM, Peer
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 FULL = "a configured limit is reached"
@@ -88,6 +89,28 @@ class Waiting(unittest.TestCase):
             c.command("disconnect")
             c.expect("offline requested")
             peer.check()
+
+
+class Leaving(unittest.TestCase):
+    def test_it_ends_also_when_the_line_breaks(self):
+        """Who waits for the last acknowledgement before he goes does not come back because it cannot come."""
+        def script(conn):
+            conn.login(more=SM)
+            conn.recv_like("^<enable ")
+            conn.send("<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true'/>")
+            conn.recv_presence()
+            conn.recv_like("^<message ")
+            left.wait(20)
+        left = threading.Event()
+        with Peer(script) as peer, Client(URL=peer.url, CLOSE_TIMEOUT_MS=20000, BACKOFF_LEAST_MS=10) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("online")
+            c.do("message juliet@localhost last words", r"\d+")
+            c.do("disconnect", "ok")
+            left.set()
+            c.expect("^offline requested -1 ")
+            c.do("over", "yes")
+            self.assertEqual(len(peer.conns), 1)
 
 
 class Again(unittest.TestCase):
