@@ -56,7 +56,8 @@ READ = """
 - Each figure is the median of {rounds} rounds, with the least and the most behind it. In a round every server runs
   each scenario once, in a fresh process, one right after the other.
 - **vs jabirud** is the peer's figure divided by jabirud's of the same round (for throughput the other way round),
-  so more than 1 means: jabirud needs less, or does more. Machines differ; these ratios differ less.
+  so more than 1 means: jabirud needs less, or does more; the median, the least and the most of the rounds.
+  Machines differ; these ratios differ less.
 - **All on one machine.** Load and server share its processors and the loopback device; there is no network.
   A server that uses several processors has fewer of them here than it would have alone.
 - Processor time is that of all threads and processes of the server, user and system. On loopback the
@@ -67,10 +68,13 @@ READ = """
 
 ## What is left out
 
-No archive (XEP-0313) anywhere, no compression, no federation, no cluster, one host, small messages (338 bytes), short
-runs. ejabberd and Prosody do more than jabirud for the same stanza: their modules for carbons, stream
-management, PubSub and more are loaded, as in Debian's configuration, and look at each stanza. jabirud does not have
-them yet: see `README.md`. Its figures will rise when it does.
+No compression, no federation, no cluster, one host, small messages (338 bytes), short runs, no stream management
+(XEP-0198). What the servers do for the same stanza is not the same, for it is what
+each does by default:
+
+- jabirud keeps each message in the archives (XEP-0313) of both accounts, on the disk; the others keep no archive.
+- ejabberd's and Prosody's modules for carbons, PubSub, push and more are loaded, as in Debian's configuration, and look
+  at each stanza. jabirud does not have them yet: see `README.md`. Its figures will rise when it does.
 
 ## Settings
 
@@ -115,7 +119,7 @@ def ratios(results, base, key, better):
     pairs = [(r["figures"].get(key), b["figures"].get(key)) for r, b in zip(results, base)
              if r["ok"] and b["ok"] and "figures" in r and "figures" in b]
     found = [(b / r if better == "more" else r / b) for r, b in pairs if r and b]
-    return f"{statistics.median(found):.2f}" if found else "–"
+    return spread(found, 2)
 
 
 def table(section, facts, results):
