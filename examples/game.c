@@ -42,8 +42,8 @@ static void on_event(struct game *g, const struct jb_event *ev)
         fprintf(stderr, "%s\n", jb_event_words(ev));
         g->over = 2;
     }
-    /* Whoever else says where he is does not play. */
-    if (!at || !from || strcmp(from, g->opponent) != 0)
+    /* Whoever else says where he is does not play; nor does what comes back to us as an error. */
+    if (!at || !from || strcmp(from, g->opponent) != 0 || jb_element_child(e, "error", NULL))
         return;
     g->heard += number_of(at, "frame") > (g->their_frame > 0 ? g->their_frame : 0);
     g->their_frame = number_of(at, "frame");
