@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import pty
 import re
 import socket
 import subprocess
@@ -312,6 +313,40 @@ def test_wrong_password(bench):
 def test_insecure_is_for_loopback(bench):
     _, err = bench.run("pairs", "--auth", "anonymous", "--insecure", url="wss://192.0.2.1/", status=USAGE)
     expect("this machine" in err, err)
+
+
+def test_progress_is_for_terminals(bench):
+    """One line, drawn again and again, and gone in the end; nothing of it where nobody looks."""
+    options = ["pairs", "--auth", "anonymous", "--connections", "4", *SHORT]
+    _, err = bench.run(*options)
+    expect(err == "", f"not for a pipe: {err!r}")
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.Popen([bench.cli, "bench", *options, "--domain", "bench.example", "--url",
+                                 f"ws://127.0.0.1:{bench.server.port}/xmpp-websocket"],
+                                stdout=subprocess.DEVNULL, stderr=theirs, env=bench.environment)
+        os.close(theirs)
+        drawn = read_to_end(ours)
+        expect(done.wait(RUN_S) == OK, f"status {done.returncode}: {drawn!r}")
+    finally:
+        os.close(ours)
+    pattern = r"\rpairs: measuring, \d+ s, (\d+) sessions, (\d+) logins, (\d+) messages, \d+ a second\x1b\[K"
+    lines = re.findall(pattern, drawn)
+    expect(len(lines) > 1 and lines[-1][:2] == ("4", "4") and int(lines[-1][2]) > 0, f"drawn: {drawn!r}")
+    expect(drawn.endswith("\r\x1b[K"), f"the line stays: {drawn[-80:]!r}")
+
+
+def read_to_end(fd):
+    """What a terminal's program writes until it is gone."""
+    found = b""
+    while True:
+        try:
+            part = os.read(fd, 65536)
+        except OSError:  # as Linux says the end of a terminal
+            part = b""
+        if not part:
+            return found.decode()
+        found += part
 
 
 def test_table_and_page(bench):
