@@ -554,7 +554,7 @@ class Scripted(Client):
 
 
 class OnOthers:
-    """Other people's servers, over ws; their certificates over wss."""
+    """Other people's servers."""
 
     together = 30  # they take seconds to start
 
@@ -572,19 +572,31 @@ class OnOthers:
     def endpoint(self):
         return {"JABIRU_URL": self.server.url}
 
-    def test_over_tls(self):
+
+class OnOthersOverTls(OnOthers):
+    def endpoint(self):
         copy = self.folder / "ca.pem"
         shutil.copy(self.server.ca, copy)
-        secure = ["--url", self.server.secure_url]
-        self.run_it("ping", "--count", "1", *secure, "--ca-file", str(copy))
-        self.run_it("ping", *secure, status=3, err="certificate")
+        return {"JABIRU_URL": self.server.secure_url, "JABIRU_CA_FILE": str(copy)}
+
+    def test_the_certificate_is_looked_at(self):
+        env = {k: v for k, v in self.account("romeo").items() if k != "JABIRU_CA_FILE"}
+        self.run_it("ping", env=env, status=3, err="certificate")
 
 
 class OnProsody(OnOthers, Everywhere, Client):
     kind = Prosody
 
 
+class OnProsodyOverTls(OnOthersOverTls, Everywhere, Client):
+    kind = Prosody
+
+
 class OnEjabberd(OnOthers, Everywhere, Client):
+    kind = Ejabberd
+
+
+class OnEjabberdOverTls(OnOthersOverTls, Everywhere, Client):
     kind = Ejabberd
 
 
