@@ -49,6 +49,9 @@ struct jb_client;
     X(PRESENCE, 1, 0, 1, "1: initial presence is sent when online")                      \
     X(ROSTER, 0, 0, 1, "1: the contact list is asked for when online")                   \
     X(RESUME, 1, 0, 1, "1: stream management is used (XEP-0198)")                        \
+    X(REDIRECTS, 3, 0, 3, "times in a row that the server may send us elsewhere")        \
+    X(ONE_ROUND, 1, 0, 1, "1: login in one round where offered (XEP-0388, XEP-0386)")    \
+    X(TOKENS, 1, 0, 1, "1: the next login is by a token where offered (XEP-0484)")       \
     X(STRAYS, 0, 0, 1, "1: answers to requests by jb_client_send() come as STANZA")      \
     X(SERVE, 0, 0, 1,                                                                    \
       "1: the program answers requests of others (they come as STANZA); 0: they are refused")

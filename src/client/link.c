@@ -204,7 +204,7 @@ void jb__link_on_redirect(struct jb_client *c, struct jb_str uri)
     /* Never to where it is less safe; and whoever sends us round in circles gets tired of it, not
      * we.  The certificate there must be for the name we began with. */
     if (jb__url_parse(uri, &url) != 0 || uri.p[0] == 'h' || (c->url.tls && !url.tls) ||
-        c->redirects >= JB__REDIRECTS) {
+        c->redirects >= jb__setting(c, JB_SETTING_REDIRECTS)) {
         jb__link_say_why(c, JB_REASON_REDIRECT, JB_STR_NONE);
         return;
     }

@@ -88,11 +88,12 @@ static struct jb_str binding_data(const struct jb_client *c, unsigned ht)
  * weaker than a bound password wants no unbound token either. */
 static bool is_usable(const struct jb_client *c, unsigned ht)
 {
-    bool unbound = jb__sasl_ht_binding(ht) == JB__SASL_BINDING_COUNT;
-
-    return c->url.tls && ((c->login->tokens_offered >> ht) & 1) &&
-           (unbound ? !(JB__SASL_BIT(c->login->account.weakest) & JB__SASL_ANY_PLUS)
-                    : binding_data(c, ht).n > 0);
+    if (!jb__setting(c, JB_SETTING_TOKENS) || !c->url.tls ||
+        !((c->login->tokens_offered >> ht) & 1))
+        return false;
+    if (jb__sasl_ht_binding(ht) == JB__SASL_BINDING_COUNT)
+        return !(JB__SASL_BIT(c->login->account.weakest) & JB__SASL_ANY_PLUS);
+    return binding_data(c, ht).n > 0;
 }
 
 /* The kind of token to ask for; JB__SASL_HT_COUNT: none. */
@@ -229,7 +230,7 @@ bool jb__sasl2_begin(struct jb_client *c, const struct jb_doc *doc)
     uint16_t list = child(doc, 0, "authentication", ns_sasl2);
     struct token token;
 
-    if (!list)
+    if (!list || !jb__setting(c, JB_SETTING_ONE_ROUND))
         return false;
     c->login->is_sasl2 = true;
     int rc = jb__login_read_offer(c, doc, list);

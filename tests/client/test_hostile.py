@@ -326,6 +326,16 @@ class Hostile(unittest.TestCase):
             c.expect(r"offline redirect [1-9]\d+")
             self.assertEqual(len(peer.conns), 4)
 
+    def test_sent_elsewhere_can_be_turned_off(self):
+        def script(conn):
+            conn.open()
+            conn.send(f"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing' see-other-uri='{peer.url}'/>")
+            conn.until_closed()
+        with Peer(script) as peer, Client(URL=peer.url, **QUICK, REDIRECTS=0, RECONNECT=0) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("offline redirect -1")
+            self.assertEqual(len(peer.conns), 1)
+
     def test_case_96_sent_elsewhere_while_online(self):
         def first(conn):
             conn.login()

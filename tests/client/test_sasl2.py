@@ -190,6 +190,37 @@ class Sasl2(unittest.TestCase):
         self.assertIn("mechanism='SCRAM-SHA-256-PLUS'", bound.auths[0])
         self.assertIn("<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-EXPR'/>", bound.auths[0])
 
+    def test_one_round_can_be_turned_off(self):
+        server, said = Server(), []
+
+        def script(conn):
+            server.offer(conn, "SCRAM-SHA-256")
+            said.append(conn.recv_auth()[0])
+            conn.until_closed()
+        with Peer(script, tls=self.tls) as peer, self.client(peer, ONE_ROUND=0) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            self.assertTrue(wait_until(lambda: said))
+            c.command("disconnect")
+            c.expect("offline requested")
+        self.assertEqual(said, ["PLAIN"])  # all that the server offers of the old way
+
+    def test_tokens_can_be_turned_off(self):
+        """None is asked for, none is used, and one that comes all the same is not kept."""
+        server = Server()
+
+        def script(conn):
+            server.offer(conn, "SCRAM-SHA-256")
+            server.success(conn, server.scram(conn), server.bound())
+            conn.until_closed()
+        old = "01234567-89ab-cdef-0123-456789abcdef HT-SHA-256-NONE old"
+        with Peer(script, tls=self.tls) as peer, self.client(peer, TOKENS=0, TOKEN=old) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("online .* SCRAM-SHA-256$")
+            self.assertEqual(c.do("token"), old)
+            c.command("disconnect")
+            c.expect("offline requested")
+        self.assertNotIn("request-token", server.auths[0])
+
     def test_the_old_way_to_bind_after_the_new_way_to_log_in(self):
         for inline, options in (("", {}), (BIND, {"RESOURCE": "mine"})):
             server = Server(inline)
