@@ -2,6 +2,7 @@
 """The library against servers that mean it ill: the client's cases of docs/adversarial.md, by number."""
 import base64
 import hashlib
+import threading
 import time
 import unittest
 
@@ -375,6 +376,25 @@ class Hostile(unittest.TestCase):
             c.do("connect romeo@localhost secret", "ok")
             c.expect("offline closed 0")
             c.expect("offline certificate")
+
+    def test_case_96_a_sessions_location_is_not_followed(self):
+        """XEP-0198 lets the server name any host to resume at; the one that is trusted is the one that was told."""
+        def script(conn):
+            if conn.number == 0:
+                conn.login(more=SM)
+                conn.recv_like("^<enable ")
+                conn.send(f"<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true' location='127.0.0.1:{trap.port}'/>")
+                conn.recv_presence()
+            else:
+                again.set()
+                conn.until_closed()
+        again = threading.Event()
+        with Peer(hear) as trap, Peer(script) as peer, Client(URL=peer.url, **QUICK) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("online")
+            c.expect("offline lost")
+            self.assertTrue(again.wait(20))
+            self.assertEqual(trap.conns, [])
 
     def test_case_96_out_of_turn(self):
         features = f"<f:features xmlns:f='{STREAMS}'>{BIND}{SM}</f:features>"

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -73,6 +74,14 @@ class Library(unittest.TestCase):
                 done = subprocess.run([str(program)], env={**env, "LD_LIBRARY_PATH": str(self.prefix / "lib")}, check=False)
                 self.assertEqual(done.returncode, 2)  # it wants arguments
 
+    def test_the_program_of_its_page_compiles(self):
+        text = (ROOT / "docs/client.md").read_text().partition("## Thirty lines\n")[2].partition("Build with `cc ")[0]
+        source, program = self.folder / "thirty.c", self.folder / "thirty"
+        source.write_text(textwrap.dedent(text))
+        run("gcc", "-std=c99", "-pedantic-errors", "-Wall", "-Werror", "-o", str(program), str(source),
+            f"-I{self.prefix / 'include'}", f"-L{self.prefix / 'lib'}", "-ljabiru")
+        self.assertTrue(program.exists())
+
     def test_the_minimal_build_is_smaller_and_needs_less(self):
         build = self.folder / "minimal"
         run("meson", "setup", str(build), str(ROOT), "-Dbuildtype=release", "-Dminimal=true")
@@ -105,6 +114,8 @@ class Library(unittest.TestCase):
         for header in (ROOT / "include/jabiru").glob("*.h"):
             for comment, name in re.findall(r"/\*\*\n(.*?)\*/\nJB_API[^;{]*?\b(jb_\w+)\(", header.read_text(), re.S):
                 self.assertIn("Threads:", comment, name)
+                if re.search(rf"\*{name}\(", header.read_text()):
+                    self.assertIn("Ownership:", comment, name)
                 self.assertTrue("Returns:" in comment or re.search(rf"void {name}\(", header.read_text()), name)
         if shutil.which("mandoc"):
             self.assertEqual(run("mandoc", "-T", "lint", "-W", "warning", *map(str, pages)), "")
