@@ -149,6 +149,7 @@ struct jb_client {
     bool tell_online, tell_resumed, tell_offline;
     bool leaving;          /* jb_client_disconnect() waits for messages to be acknowledged */
     bool untold;           /* there was no memory to tell what arrived last */
+    bool lacks_roster;     /* it was asked for in this session, and has not come yet */
     bool short_of_memory;  /* since the last jb_client_process() */
     enum jb_reason reason; /* why the connection ended or ends */
     int retry_ms;

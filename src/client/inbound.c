@@ -173,6 +173,8 @@ static bool on_answer(struct jb_client *c, const struct jb_stanza_head *h, const
         if (!told)
             return false; /* the request is told as all that are open */
     }
+    if (is_roster)
+        c->lacks_roster = false;
     jb__request_end(c, number);
     return told;
 }

@@ -26,17 +26,22 @@ void jb__session_forget(struct jb_client *c)
     jb__outbox_unsend(c);
 }
 
+static void ask_for_roster(struct jb_client *c)
+{
+    int rc = jb__request_roster(c);
+
+    c->lacks_roster = true;
+    if (rc != 0)
+        jb__link_fail_code(c, rc, JB_REASON_MEMORY, "");
+}
+
 /* What a new session begins with. */
 static void introduce(struct jb_client *c)
 {
-    if (jb__setting(c, JB_SETTING_ROSTER)) {
-        int rc = jb__request_roster(c);
-        if (rc != 0) {
-            jb__link_fail_code(c, rc, JB_REASON_MEMORY, "");
-            return;
-        }
-    }
-    if (jb__setting(c, JB_SETTING_PRESENCE))
+    c->lacks_roster = false;
+    if (jb__setting(c, JB_SETTING_ROSTER))
+        ask_for_roster(c);
+    if (c->phase == JB__PHASE_ONLINE && jb__setting(c, JB_SETTING_PRESENCE))
         send_own(c, JB_STR("<presence xmlns='jabber:client'/>"));
 }
 
@@ -51,6 +56,8 @@ void jb__session_begin(struct jb_client *c, bool resumed)
     c->tell_online = !resumed;
     if (!resumed)
         introduce(c);
+    else if (c->lacks_roster) /* the line broke before it came */
+        ask_for_roster(c);
     if (c->phase == JB__PHASE_ONLINE)
         jb__outbox_send_waiting(c);
 }

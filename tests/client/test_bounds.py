@@ -8,7 +8,7 @@ import unittest
 
 from certs import Authority
 from client import Client
-from peer import SM, Peer
+from peer import BIND, SM, Peer
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 FULL = "a configured limit is reached"
@@ -55,6 +55,37 @@ class Requests(unittest.TestCase):
             c.command("disconnect")
             self.assertEqual({c.expect(r"^answer (\d+) offline$").group(1) for _ in range(2)}, set(numbers))
             c.do(f"request get - {PING}", "not possible in this state")
+
+
+class Roster(unittest.TestCase):
+    def test_it_comes_also_when_the_line_breaks_before(self):
+        """The session goes on, but the question was over with the connection: it is asked again."""
+        def script(conn):
+            conn.open()
+            conn.offer("SCRAM-SHA-256")
+            conn.scram()
+            if conn.number == 0:
+                conn.bind(more=SM)
+                conn.recv_like("^<enable ")
+                conn.send("<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true'/>")
+                conn.recv_like("^<iq .*jabber:iq:roster")
+                conn.recv_presence()
+                return
+            conn.open()
+            conn.features(BIND, SM)
+            conn.recv_like("^<resume .*previd='x'")
+            conn.send("<resumed xmlns='urn:xmpp:sm:3' previd='x' h='2'/>")
+            query = conn.recv_like("^<iq .*id='(jb-[0-9]+)'.*jabber:iq:roster").group(1)
+            conn.send(f"<iq xmlns='jabber:client' type='result' id='{query}'><query xmlns='jabber:iq:roster'/></iq>")
+            conn.until_closed()
+        with Peer(script) as peer, Client(URL=peer.url, ROSTER=1, BACKOFF_LEAST_MS=10, CLOSE_TIMEOUT_MS=200) as c:
+            c.do("connect romeo@localhost secret", "ok")
+            c.expect("online")
+            c.expect("offline lost")
+            c.expect("resumed")
+            c.expect("^roster .*whole")
+            c.command("disconnect")
+            c.expect("offline requested")
 
 
 class Waiting(unittest.TestCase):
