@@ -8,6 +8,10 @@ import subprocess
 import tempfile
 import textwrap
 import unittest
+import unittest.mock
+
+from client import Client
+from peer import Peer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ["BUILD"])
@@ -94,6 +98,7 @@ class Library(unittest.TestCase):
         self.assertNotIn("libjansson", needed)
         self.assertNotIn("libz", needed)
         self.refuses_compression(build)
+        self.logs_in(build)
         self.assertEqual(set(re.findall(r" T (\S+?)@@", run("nm", "-D", "--defined-only", str(library)))), self.declared())
 
     def refuses_compression(self, build):
@@ -103,6 +108,22 @@ class Library(unittest.TestCase):
                           "return rc ? 1 : jb_client_set(c, JB_SETTING_DEFLATE, 1) != JB_ENOTSUP; }\n")
         run("gcc", "-o", str(program), str(source), f"-I{ROOT / 'include'}", f"-L{build / 'src/client'}", "-ljabiru")
         run(str(program), env={**os.environ, "LD_LIBRARY_PATH": str(build / "src/client")})
+
+    def logs_in(self, build):
+        """The old way, at the endpoint that the program names; where it names none, there is none."""
+        driver = self.folder / "driver"
+        run("gcc", "-o", str(driver), str(ROOT / "tests/client/driver.c"), f"-I{ROOT / 'include'}",
+            f"-L{build / 'src/client'}", "-ljabiru", f"-Wl,-rpath,{build / 'src/client'}")
+        with unittest.mock.patch("client.DRIVER", str(driver)):
+            with Peer(lambda conn: (conn.login(), conn.until_closed())) as peer, \
+                    Client(URL=peer.url, CLOSE_TIMEOUT_MS=200) as c:
+                c.do("connect romeo@localhost secret", "ok")
+                c.expect("online romeo@localhost/here plain SCRAM-SHA-256$")
+                c.command("disconnect")
+                c.expect("offline requested")
+            with Client(RECONNECT=0) as c:
+                c.do("connect romeo@localhost secret", "ok")
+                c.expect("offline discovery -1 ")
 
     def test_its_manual_says_all_that_the_headers_say(self):
         pages = sorted((self.prefix / "share/man/man3").glob("*.3"))
