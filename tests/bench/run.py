@@ -12,6 +12,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "harness"), str(ROOT / "tests" / "bench"), str(ROOT / "bench" / "peers"),
-                str(ROOT / "tests" / "client")]
+                str(ROOT / "bench"), str(ROOT / "tests" / "client")]
+import peers  # noqa: E402  pylint: disable=wrong-import-position
 from liar import Liar  # noqa: E402  pylint: disable=wrong-import-position
+from page import write_page  # noqa: E402  pylint: disable=wrong-import-position
 from peer import BIND, SM, Peer  # noqa: E402  pylint: disable=wrong-import-position
 from server import Server  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -153,6 +156,16 @@ def test_mix(bench):
 def test_room_without_rooms(bench):
     _, err = bench.run("room", "--auth", "anonymous", "--connections", "4", *SHORT, status=REFUSED)
     expect("has no rooms" in err, err)
+
+
+def test_room(bench):
+    """With a server that has rooms."""
+    expect(shutil.which("prosody"), "Prosody is not installed")
+    with peers.Prosody(accounts=10) as server:
+        f = bench.figures("room", *USERS, "--auth", "scram-sha-1", "--connections", "10", "--senders", "3", "--rate", "30",
+                          *SHORT, url=server.url, environment={**os.environ, "JABIRU_BENCH_PASSWORD": peers.PASSWORD})
+    expect(f["lost"] == f["twice"] == f["disorder"] == f["strays"] == 0, f"unaccounted: {f}")
+    expect(200 <= f["messages"] <= 400, f"30 a second for a second, each to ten, are not {f['messages']}")
 
 
 def test_over_tls(bench):
@@ -360,6 +373,28 @@ def test_table_and_page(bench):
         expect(not re.search(r"(src|href)=|url\(|@import|<script", text), "the page asks for something outside")
         bench.run("pairs", "--auth", "anonymous", "--connections", "4", "--report", f"{folder}/no/page.html", *SHORT,
                   status=IO)
+
+
+# -- the comparison of script/bench ---------------------------------------------------------------
+
+def test_the_page_of_a_comparison(_):
+    """What failed stands in it, and ratios are of the rounds in which both went well."""
+    def went_well(cpu):
+        return {"ok": True, "figures": {"server_cpu_us_per_message": cpu, "messages_per_s": 1000 / cpu}}
+    facts = {"date": "2026-01-01", "machine": "a machine", "load": 0.5, "rounds": 2,
+             "versions": {"jabirud": "1", "prosody": "2"}, "titles": {"jabirud": "jabirud", "prosody": "Prosody"},
+             "skipped": {"pairs-closed": {}}, "sizes": {"pairs-closed": {"connections": 2, "duration": 1, "options": ""}}}
+    rounds = {"jabirud": [went_well(10), went_well(12), went_well(20)],
+              "prosody": [went_well(30), {"ok": False, "why": "one `is` lost"}, went_well(30)]}
+    with tempfile.TemporaryDirectory() as folder:
+        write_page(pathlib.Path(folder), facts, {"pairs-closed": rounds})
+        text = (pathlib.Path(folder) / "benchmarks.md").read_text("utf-8")
+        plot = (pathlib.Path(folder) / "images" / "bench-pairs-closed-1.svg").read_text("utf-8")
+    expect(re.search(r"^\| jabirud \| 12\.0 \(10\.0 to 20\.0\) \|.*\| 1 \| 1 \|$", text, re.M), text)
+    expect(re.search(r"^\| Prosody \(1 of 3 failed\) \| 30\.0 \(30\.0 to 30\.0\) \|.*\| 2\.25 \(1\.50 to 3\.00\) \|",
+                     text, re.M), text)
+    expect("- Prosody failed in 1 of 3 rounds: `one 'is' lost`\n" in text, text)
+    expect("Prosody</text>" in plot and "30.0 (30.0 to 30.0)" in plot, plot)
 
 
 TESTS = [value for name, value in list(globals().items()) if name.startswith("test_")]
