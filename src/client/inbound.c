@@ -167,6 +167,8 @@ static bool on_answer(struct jb_client *c, const struct jb_stanza_head *h, const
     const uint64_t number = c->event.number;
     const bool is_roster = c->event.kind == JB_EVENT_ROSTER;
     bool told = false;
+    if (is_roster) /* the program has not asked */
+        c->event.number = 0;
     if (!is_roster || c->event.result == JB_RESULT_OK) { /* else this server keeps none */
         uint16_t query = is_roster ? jb_node_child(doc, 0, "query", JB_NS_ROSTER) : 0;
         told = tell(c, doc, query);
