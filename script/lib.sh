@@ -12,7 +12,7 @@ packages_fuzz='clang-14 libclang-rt-14-dev'
 packages_analyze='clang-tidy-14 cppcheck'
 packages_coverage='gcovr'
 packages_test='systemd chromium fonts-dejavu-core python3-nbxmpp python3-gi libjs-strophe
-    prosody prosody-modules ejabberd'
+    prosody prosody-modules ejabberd libglib2.0-dev mandoc zsh'
 
 say() {
     printf '%s\n' "$*"
