@@ -378,7 +378,8 @@ struct custody *custody_lend(struct reactor *r, const struct jb_stanza *stanza)
 
     if (!c || c->stanza != stanza)
         return NULL; /* something else that the stanza set off */
-    c->away = true;
+    if (c->home == r)
+        c->away = true; /* elsewhere it is already, and its home may look at that */
     r->custody = NULL;
     r->inbound_lent = r->inbound != NULL;
     return c;
