@@ -150,9 +150,8 @@ def unreadable(rig, words):
     with rig.client("alice") as alice, rig.opened() as bob:
         bob.scram_begin(scram, "SCRAM-SHA-1")
         with rig.slow_disk():
-            alice.send(message(alice.jid, "for the store to wait with"))
-            while not rig.metric(r"\njabiru_store_waiting ([0-9]+)"):
-                pass
+            while not rig.metric(r"\njabiru_store_waiting ([0-9]+)"):  # the first is being written, the next waits
+                alice.send(message(alice.jid, "for the store to wait with"))
             bob.respond(scram.final())  # from here on he is read from the store
             bob.open()
             bob.send(words)
