@@ -137,7 +137,7 @@ static void test_grouping(void **state)
     assert_int_equal(stats.waiting, 16);
     gate_allow(INT_MAX);
     reactor_run(&s->reactor, 17);
-    /* "0" alone, then twice eight. */
+    /* "0" alone, then twice eight: limit store_batch. */
     store_front_stats(s->front, &stats);
     assert_int_equal(stats.batches, 3);
     assert_int_equal(stats.waiting, 0);
