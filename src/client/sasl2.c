@@ -310,11 +310,6 @@ static bool take_resumption(struct jb_client *c, const struct jb_doc *doc)
     return false;
 }
 
-static bool is_true(struct jb_str text)
-{
-    return jb_str_eqz(text, "true") || jb_str_eqz(text, "1");
-}
-
 static void take_binding(struct jb_client *c, const struct jb_doc *doc, uint16_t bound)
 {
     uint16_t who = child(doc, 0, "authorization-identifier", ns_sasl2);
@@ -331,7 +326,7 @@ static void take_binding(struct jb_client *c, const struct jb_doc *doc, uint16_t
     if (enabled && c->login->can_enable) {
         jb_stream_sm_enabled_inline(&c->stream);
         rc = jb__login_take_sm(c, jb_node_attr(doc, enabled, "id", &c->arena),
-                               is_true(jb_node_attr(doc, enabled, "resume", &c->arena)));
+                               jb_xml_is_true(jb_node_attr(doc, enabled, "resume", &c->arena)));
     }
     if (rc != 0)
         jb__login_fail(c, rc, "");

@@ -195,19 +195,11 @@ static bool read_h(const struct jb_doc *doc, uint16_t node, struct jb_sm_event *
     return sm->has_h;
 }
 
-static bool is_true(const struct jb_doc *doc, uint16_t node, const char *name)
-{
-    struct jb_str raw;
-
-    return jb_node_attr_raw(doc, node, name, &raw) &&
-           (jb_str_eqz(raw, "true") || jb_str_eqz(raw, "1"));
-}
-
 void jb_sm_read_enable(const struct jb_doc *doc, uint16_t node, struct jb_sm_event *wish)
 {
     struct jb_str max;
 
-    wish->resume = is_true(doc, node, "resume");
+    wish->resume = jb_node_attr_is_true(doc, node, "resume");
     if (jb_node_attr_raw(doc, node, "max", &max) && !jb__sm_parse_u32(max, &wish->max_s))
         wish->max_s = 0; /* a wish that nobody can read is none */
 }

@@ -41,11 +41,6 @@ int jb_sm_acknowledge(struct jb_sm_saved *saved, uint32_t h)
 
 /* ---- answers ---- */
 
-static bool is_true(struct jb_str text)
-{
-    return jb_str_eqz(text, "true") || jb_str_eqz(text, "1");
-}
-
 static void read_h(struct jb_stream_event *ev)
 {
     struct jb_str raw;
@@ -61,7 +56,7 @@ static bool on_enabled(struct jb_stream *s, struct jb__arena *arena, struct jb_s
         return jb__stream_fault(s, ev, JB_STREAM_POLICY_VIOLATION, "<enabled/> out of turn");
     jb__sm_begin_counting(s);
     ev->kind = JB_STREAM_EVENT_SM_ENABLED;
-    ev->sm.resume = is_true(jb_node_attr(&ev->doc, 0, "resume", arena));
+    ev->sm.resume = jb_xml_is_true(jb_node_attr(&ev->doc, 0, "resume", arena));
     ev->sm.id = jb_node_attr(&ev->doc, 0, "id", arena);
     ev->sm.location = jb_node_attr(&ev->doc, 0, "location", arena);
     if (jb_node_attr_raw(&ev->doc, 0, "max", &max) && !jb__sm_parse_u32(max, &ev->sm.max_s))

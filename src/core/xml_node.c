@@ -84,6 +84,18 @@ bool jb_node_attr_raw(const struct jb_doc *doc, uint16_t node, const char *name,
     return false;
 }
 
+bool jb_xml_is_true(struct jb_str text)
+{
+    return jb_str_eqz(text, "true") || jb_str_eqz(text, "1");
+}
+
+bool jb_node_attr_is_true(const struct jb_doc *doc, uint16_t node, const char *name)
+{
+    struct jb_str raw;
+
+    return jb_node_attr_raw(doc, node, name, &raw) && jb_xml_is_true(raw);
+}
+
 /* XML 1.0 section 3.3.3: a literal tab or line end in a value means a space (section 2.11: CR LF
  * is one line end). */
 static struct jb_str normalise_value(struct jb_str raw, struct jb__arena *arena)

@@ -82,6 +82,10 @@ bool jb_node_attr_raw(const struct jb_doc *doc, uint16_t node, const char *name,
  * Missing: empty.  Out of memory: empty, p NULL. */
 struct jb_str jb_node_attr(const struct jb_doc *doc, uint16_t node, const char *name,
                            struct jb__arena *arena);
+/* Of XML Schema's boolean, as attributes and forms have it: "true" or "1". */
+bool jb_xml_is_true(struct jb_str text);
+/* The same of a raw value; false also where there is none. */
+bool jb_node_attr_is_true(const struct jb_doc *doc, uint16_t node, const char *name);
 /* The element's own character data, without that of its children, references replaced; a view into
  * the text where that is possible. */
 struct jb_str jb_node_text(const struct jb_doc *doc, uint16_t node, struct jb__arena *arena);

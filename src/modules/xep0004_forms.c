@@ -95,7 +95,7 @@ bool form_bool(const struct form *f, size_t field, bool *value)
 
     if (!form_text(f, field, &text))
         return false;
-    *value = jb_str_eqz(text, "1") || jb_str_eqz(text, "true");
+    *value = jb_xml_is_true(text);
     return *value || jb_str_eqz(text, "0") || jb_str_eqz(text, "false");
 }
 

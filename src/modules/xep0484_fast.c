@@ -123,14 +123,6 @@ void fast_write_offer(const struct conn *c, struct jb_xml *x)
     jb_xml_close(x);
 }
 
-static bool is_true(const struct jb_doc *doc, uint16_t node, const char *name)
-{
-    struct jb_str raw;
-
-    return jb_node_attr_raw(doc, node, name, &raw) &&
-           (jb_str_eqz(raw, "true") || jb_str_eqz(raw, "1"));
-}
-
 bool fast_read(const struct conn *c, const struct jb_doc *doc, struct fast_wish *wish)
 {
     uint16_t request = jb_node_child(doc, 0, "request-token", JB_NS_FAST);
@@ -146,7 +138,7 @@ bool fast_read(const struct conn *c, const struct jb_doc *doc, struct fast_wish 
     wish->uses = fast != 0;
     if (!fast)
         return true;
-    wish->invalidates = is_true(doc, fast, "invalidate");
+    wish->invalidates = jb_node_attr_is_true(doc, fast, "invalidate");
     wish->has_count = jb_node_attr_raw(doc, fast, "count", &raw);
     return !wish->has_count || jb__sm_parse_u32(raw, &wish->count);
 }

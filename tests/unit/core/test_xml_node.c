@@ -131,6 +131,18 @@ static void plain_text_is_not_copied(void **state)
     assert_int_equal(arena.used, used);
 }
 
+static void booleans(void **state)
+{
+    struct jb_doc doc = parse_good("<a b='true' c='1' d='false' e='0' f='TRUE' g='' h=' 1'/>");
+    char name[] = "a";
+    (void)state;
+
+    for (; name[0] < 'j'; name[0]++) /* there is neither an a nor an i */
+        assert_int_equal(jb_node_attr_is_true(&doc, 0, name), name[0] == 'b' || name[0] == 'c');
+    assert_true(jb_xml_is_true(JB_STR("true")));
+    assert_false(jb_xml_is_true(JB_STR_NONE));
+}
+
 /* Without memory: empty with p NULL, each at every place where memory is taken. */
 static void out_of_memory(void **state)
 {
@@ -163,6 +175,7 @@ int main(void)
         TEST(attributes_mean_what_xml_says),
         TEST(text_means_what_xml_says),
         TEST(plain_text_is_not_copied),
+        TEST(booleans),
         TEST(out_of_memory),
     };
 
