@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "modules/fast_row.h"
 
+#include "base/big_endian.h"
+
 #include <openssl/crypto.h>
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
@@ -9,20 +11,18 @@ enum { VERSION = 1 };
 
 /* ---- bytes ---- */
 
-static uint8_t *put_number(uint8_t *p, uint64_t value, int bytes)
+static uint8_t *put_number(uint8_t *p, uint64_t value, unsigned bytes)
 {
-    for (int i = bytes - 1; i >= 0; i--, value >>= 8)
-        p[i] = (uint8_t)value;
+    jb__put_number(p, value, bytes);
     return p + bytes;
 }
 
-static uint64_t take_number(const uint8_t **p, int bytes)
+static uint64_t take_number(const uint8_t **p, unsigned bytes)
 {
-    uint64_t value = 0;
+    const uint8_t *from = *p;
 
-    for (int i = 0; i < bytes; i++)
-        value = value << 8 | *(*p)++;
-    return value;
+    *p += bytes;
+    return jb__get_number(from, bytes);
 }
 
 void fast_row_encode(const struct fast_row *row, uint8_t bytes[FAST_ROW_BYTES])

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/base64.h"
+#include "base/big_endian.h"
 #include "base/log.h"
 #include "server/module.h"
 #include "server/server.h"
@@ -57,8 +58,7 @@ static struct jb_str row_key(const uint8_t key[SESSION_SM_KEY_BYTES], uint32_t n
                              char out[ROW_KEY_BYTES])
 {
     memcpy(out, key, SESSION_SM_KEY_BYTES);
-    for (int i = 0; i < 4; i++)
-        out[SESSION_SM_KEY_BYTES + i] = (char)(number >> (24 - 8 * i));
+    jb__put_number(out + SESSION_SM_KEY_BYTES, number, ROW_KEY_BYTES - SESSION_SM_KEY_BYTES);
     return jb_str(out, ROW_KEY_BYTES);
 }
 

@@ -3,6 +3,7 @@
 #include "server/store_unit.h"
 
 #include "base/assert.h"
+#include "base/big_endian.h"
 #include "base/list.h"
 
 #include <stdalign.h>
@@ -575,18 +576,13 @@ void store_op_begin_behind(struct store_op *op, const struct store_op *number)
 
 struct jb_str store_number(int64_t number, char bytes[STORE_NUMBER_BYTES])
 {
-    for (int i = 0; i < STORE_NUMBER_BYTES; i++)
-        bytes[i] = (char)((uint64_t)number >> (8 * (STORE_NUMBER_BYTES - 1 - i)));
+    jb__put_number(bytes, (uint64_t)number, STORE_NUMBER_BYTES);
     return jb_str(bytes, STORE_NUMBER_BYTES);
 }
 
 int64_t store_number_read(struct jb_str bytes)
 {
-    uint64_t number = 0;
-
-    for (size_t i = 0; bytes.n == STORE_NUMBER_BYTES && i < STORE_NUMBER_BYTES; i++)
-        number = number << 8 | (uint8_t)bytes.p[i];
-    return (int64_t)number;
+    return bytes.n == STORE_NUMBER_BYTES ? (int64_t)jb__get_number(bytes.p, STORE_NUMBER_BYTES) : 0;
 }
 
 int64_t store_op_number(const struct store_op *op)
