@@ -9,6 +9,7 @@
 #include "modules/modules.h"
 #include "modules/rfc6121_roster.h"
 #include "server/server.h"
+#include "server/window.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
@@ -16,12 +17,11 @@ enum { MINUTE_MS = 60 * 1000, KNOWN_LEAST = 4, KNOWN_MOST = 256 };
 
 /* Of a user. */
 struct circle {
-    uint64_t *known;   /* hashes of bare addresses, the oldest gives way; NULL: nobody yet */
-    uint16_t room;     /* for so many */
-    uint16_t count;    /* of them in use */
-    uint16_t next;     /* once all are: who gives way */
-    uint32_t met;      /* new ones that he wrote to in this minute */
-    uint64_t since_ms; /* when it began */
+    uint64_t *known;      /* hashes of bare addresses, the oldest gives way; NULL: nobody yet */
+    uint16_t room;        /* for so many */
+    uint16_t count;       /* of them in use */
+    uint16_t next;        /* once all are: who gives way */
+    struct window minute; /* new ones that he wrote to */
 };
 
 static bool is_known(const struct circle *c, uint64_t hash)
@@ -58,9 +58,8 @@ static bool is_message(const struct jb_stanza_head *h)
 }
 
 /* True when it is somebody new.  The hash is in *hash then. */
-static bool is_stranger(struct user *u, struct jb_jid jid, uint64_t *hash)
+static bool is_stranger(const struct circle *c, struct user *u, struct jb_jid jid, uint64_t *hash)
 {
-    struct circle *c = module_user_data(&new_recipients, u);
     struct jb_str bare = jb_jid_bare_str(jid);
 
     *hash = jb__siphash(&u->reactor->server->hash_key, bare.p, bare.n);
@@ -70,22 +69,19 @@ static bool is_stranger(struct user *u, struct jb_jid jid, uint64_t *hash)
 static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_fault *fault)
 {
     struct user *u = s->user;
+    struct reactor *r = u->reactor;
     struct circle *c = module_user_data(&new_recipients, u);
     uint64_t hash;
 
     if (u->admin || !is_message(&d->h) || !is_person(u, d->h.to) ||
-        !is_stranger(u, d->h.to, &hash))
+        !is_stranger(c, u, d->h.to, &hash))
         return NEXT;
-    if (c->met == 0 || u->reactor->now_ms - c->since_ms >= MINUTE_MS) {
-        c->met = 0;
-        c->since_ms = u->reactor->now_ms;
-    }
-    if (c->met >= u->reactor->conf->stream.limits.new_recipients_rate) {
-        reactor_count_limit(u->reactor, JB_LIMIT_new_recipients_rate);
+    if (!window_take(&c->minute, r->now_ms, MINUTE_MS,
+                     r->conf->stream.limits.new_recipients_rate)) {
+        reactor_count_limit(r, JB_LIMIT_new_recipients_rate);
         *fault = JB_FAULT(RESOURCE_CONSTRAINT, "too many new recipients in one minute");
         return REJECT;
     }
-    c->met++;
     remember(c, hash);
     return NEXT;
 }
@@ -93,12 +89,13 @@ static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_faul
 /* To answer is not to begin. */
 static enum verdict on_in(struct user *u, struct jb_stanza *stanza, struct jb_fault *fault)
 {
+    struct circle *c = module_user_data(&new_recipients, u);
     uint64_t hash;
 
     (void)fault;
     if (is_message(&stanza->h) && is_person(u, stanza->h.from) &&
-        is_stranger(u, stanza->h.from, &hash))
-        remember(module_user_data(&new_recipients, u), hash);
+        is_stranger(c, u, stanza->h.from, &hash))
+        remember(c, hash);
     return NEXT;
 }
 

@@ -11,6 +11,7 @@
 #include "modules/rfc6121_subscription.h"
 #include "modules/modules.h"
 #include "server/server.h"
+#include "server/window.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
@@ -21,12 +22,6 @@ struct directed {
 };
 
 enum { HOUR_MS = 60 * 60 * 1000 };
-
-/* Of a user. */
-struct requests {
-    uint64_t since_ms; /* when the hour began */
-    uint32_t count;    /* subscription requests in it */
-};
 
 /* Of a session. */
 struct presence {
@@ -452,17 +447,13 @@ static void hide_presence(struct user *u, struct jb_jid contact)
 /* Counts a subscription request; false: he has sent enough of them this hour. */
 static bool may_request(struct user *u)
 {
-    struct requests *q = module_user_data(&rfc6121_presence, u);
-    uint64_t now_ms = u->reactor->now_ms;
+    struct window *hour = module_user_data(&rfc6121_presence, u);
+    struct reactor *r = u->reactor;
 
-    if (q->count == 0 || now_ms - q->since_ms >= HOUR_MS)
-        *q = (struct requests){ .since_ms = now_ms };
-    if (q->count >= u->reactor->conf->stream.limits.subscribe_rate) {
-        reactor_count_limit(u->reactor, JB_LIMIT_subscribe_rate);
-        return false;
-    }
-    q->count++;
-    return true;
+    if (window_take(hour, r->now_ms, HOUR_MS, r->conf->stream.limits.subscribe_rate))
+        return true;
+    reactor_count_limit(r, JB_LIMIT_subscribe_rate);
+    return false;
 }
 
 /* Why a request is not even noted; JB_NO_FAULT when it is. */
@@ -696,6 +687,6 @@ const struct module rfc6121_presence = {
                .save = on_save,
                .revived = on_revived,
                .dropped = on_dropped },
-    .user_bytes = sizeof(struct requests),
+    .user_bytes = sizeof(struct window),
     .session_bytes = sizeof(struct presence),
 };
