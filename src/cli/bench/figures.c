@@ -16,30 +16,19 @@ static const double parts[TIMES] = { 0.5, 0.9, 0.99, 0.999, 1, -1 };
 
 void figures_add_times(struct figures *f, const char *key, const struct histogram *h)
 {
-    static const struct figure latency[TIMES] = {
-        { "latency_p50_ms", "latency, half of the messages", "ms", 3, 0 },
-        { "latency_p90_ms", "latency, 90 %", "ms", 3, 0 },
-        { "latency_p99_ms", "latency, 99 %", "ms", 3, 0 },
-        { "latency_p999_ms", "latency, 99.9 %", "ms", 3, 0 },
-        { "latency_max_ms", "latency, longest", "ms", 3, 0 },
-        { "latency_mean_ms", "latency, mean", "ms", 3, 0 },
-    };
-    static const struct figure login[TIMES] = {
-        { "login_p50_ms", "login, half of them", "ms", 3, 0 },
-        { "login_p90_ms", "login, 90 %", "ms", 3, 0 },
-        { "login_p99_ms", "login, 99 %", "ms", 3, 0 },
-        { "login_p999_ms", "login, 99.9 %", "ms", 3, 0 },
-        { "login_max_ms", "login, longest", "ms", 3, 0 },
-        { "login_mean_ms", "login, mean", "ms", 3, 0 },
-    };
-    static const struct figure ack[TIMES] = {
-        { "ack_p50_ms", "acknowledged after, half of the messages", "ms", 3, 0 },
-        { "ack_p90_ms", "acknowledged after, 90 %", "ms", 3, 0 },
-        { "ack_p99_ms", "acknowledged after, 99 %", "ms", 3, 0 },
-        { "ack_p999_ms", "acknowledged after, 99.9 %", "ms", 3, 0 },
-        { "ack_max_ms", "acknowledged after, longest", "ms", 3, 0 },
-        { "ack_mean_ms", "acknowledged after, mean", "ms", 3, 0 },
-    };
+#define TIMES_OF(key, words, half)                                                                 \
+    {                                                                                              \
+        { key "_p50_ms", words ", " half, "ms", 3, 0 }, { key "_p90_ms", words ", 90 %", "ms", 3, 0 }, \
+            { key "_p99_ms", words ", 99 %", "ms", 3, 0 },                                         \
+            { key "_p999_ms", words ", 99.9 %", "ms", 3, 0 },                                      \
+            { key "_max_ms", words ", longest", "ms", 3, 0 },                                      \
+            { key "_mean_ms", words ", mean", "ms", 3, 0 },                                        \
+    }
+    static const struct figure latency[TIMES] = TIMES_OF("latency", "latency", "half of the messages");
+    static const struct figure login[TIMES] = TIMES_OF("login", "login", "half of them");
+    static const struct figure ack[TIMES] =
+        TIMES_OF("ack", "acknowledged after", "half of the messages");
+#undef TIMES_OF
     const struct figure *rows = strcmp(key, "latency") == 0 ? latency
                                 : strcmp(key, "ack") == 0   ? ack
                                                             : login;
