@@ -320,6 +320,8 @@ static bool closed_for_its_queue(struct conn *c)
 /* Sends what is queued, as far as the socket takes it. */
 static void conn_flush(struct conn *c)
 {
+    bool over_mark;
+
     c->write_blocked = false;
     int rc = write_left(c);
     if (rc == 1 && c->phase == CONN_HTTP)
@@ -334,9 +336,10 @@ static void conn_flush(struct conn *c)
         return;
     if (c->stream_open && c->stream.state >= JB_STREAM_STATE_CLOSING && !c->closing_ms)
         conn_schedule(c);
-    if (output_over_mark(c) && !c->over_mark)
+    over_mark = output_over_mark(c);
+    if (over_mark && !c->over_mark)
         conn_limit(c, JB_LIMIT_sendq_bytes);
-    c->over_mark = output_over_mark(c);
+    c->over_mark = over_mark;
     update_poll(c);
 }
 
