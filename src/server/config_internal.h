@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files config_*.c share.  The way of a configuration:
  *
- *     config_read.c      file -> document: sections and checked values with their places
- * (libconfuse) config.c           document -> struct config, checks between values config_options.c
- * the table of options, and the checks of single values config_value.c     text <-> value of each
- * type config_explain.c, config_diff.c  the same table told to people */
+ *     config_read.c      file -> document: sections and checked values with their places (libconfuse)
+ *     config.c           document -> struct config, checks between values
+ *     config_options.c   the table of options, and the checks of single values
+ *     config_value.c     text <-> value of each type
+ *     config_explain.c, config_diff.c
+ *                        the same table told to people */
 #ifndef SERVER_CONFIG_INTERNAL_H
 #define SERVER_CONFIG_INTERNAL_H
 
