@@ -212,11 +212,9 @@ static void test_failing_unit(void **state)
     jb__buf_deinit(&seen.text);
 }
 
-static void test_bounded(void **state)
+/* A front that has all the units it takes, and is held; the one that is refused. */
+static struct store_unit *one_too_many(struct stage *s)
 {
-    struct stage *s = *state;
-    struct store_front_stats stats;
-
     store_front_close(s->front);
     s->limits.store_jobs = 3;
     open_front(s);
@@ -226,6 +224,15 @@ static void test_bounded(void **state)
     struct store_unit *u = new_unit(s, "b");
     store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("k"), JB_STR("v"));
     assert_int_equal(store_unit_submit(u), JB_EFULL);
+    return u;
+}
+
+static void test_bounded(void **state)
+{
+    struct stage *s = *state;
+    struct store_front_stats stats;
+    struct store_unit *u = one_too_many(s);
+
     gate_allow(INT_MAX);
     reactor_run(&s->reactor, 4);
     assert_int_equal(store_unit_submit(u), 0); /* still ours, and there is room again */
@@ -385,16 +392,8 @@ static void test_submit_at_last(void **state)
 {
     struct stage *s = *state;
     pthread_t opener;
+    struct store_unit *u = one_too_many(s);
 
-    store_front_close(s->front);
-    s->limits.store_jobs = 3;
-    open_front(s);
-    hold(s);
-    for (int i = 0; i < 3; i++)
-        submit_put(s, "a");
-    struct store_unit *u = new_unit(s, "b");
-    store_unit_kv_put(u, owner, JB_STR("x"), JB_STR("k"), JB_STR("v"));
-    assert_int_equal(store_unit_submit(u), JB_EFULL);
     assert_int_equal(pthread_create(&opener, NULL, open_gate, NULL), 0);
     assert_int_equal(store_unit_submit_at_last(u), 0);
     pthread_join(opener, NULL);
