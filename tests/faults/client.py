@@ -22,6 +22,8 @@ import struct
 import time
 import xml.etree.ElementTree as ET
 
+from wsclient import encode_length
+
 SM = "urn:xmpp:sm:3"
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -54,15 +56,8 @@ def upgrade_request(port, path="/xmpp-websocket"):
 
 def frame(opcode, payload):
     """Masks are zero, which RFC 6455 does not forbid."""
-    size = len(payload)
-    head = bytes([128 | opcode])
-    if size < 126:
-        head += bytes([128 | size])
-    elif size < 65536:
-        head += struct.pack("!BH", 128 | 126, size)
-    else:
-        head += struct.pack("!BQ", 128 | 127, size)
-    return head + bytes(4) + payload
+    seven, more = encode_length(len(payload))
+    return bytes([128 | opcode, 128 | seven]) + more + bytes(4) + payload
 
 
 class Socket:

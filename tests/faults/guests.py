@@ -225,15 +225,18 @@ class Guest:
     async def live(self):
         while True:
             self.begun = time.monotonic()
-            try:
-                await self.connect()
-                await self.visit()
-            except ENDS as end:
-                self.thrown_out(end)
-            finally:
-                if self.wire:
-                    self.wire.close()
+            await self.come_once()
             await asyncio.sleep(self.pause_s)
+
+    async def come_once(self):
+        try:
+            await self.connect()
+            await self.visit()
+        except ENDS as end:
+            self.thrown_out(end)
+        finally:
+            if self.wire:
+                self.wire.close()
 
     async def connect(self):
         if self.wire:
@@ -313,16 +316,10 @@ class SlowReader(Guest):
         self.inside = False
 
     async def live(self):
-        if not (self.managed and self.stays_away):
+        if self.managed and self.stays_away:
+            await self.come_once()
+        else:
             await super().live()
-            return
-        try:
-            await self.connect()
-            await self.visit()
-        except ENDS as end:
-            self.thrown_out(end)
-        finally:
-            self.wire.close()
 
 
 class Sender(Guest):

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "harness"), str(HERE.parent / "wsconf")]
 
 import checker  # noqa: E402
 from client import Client, wait_for  # noqa: E402

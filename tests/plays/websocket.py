@@ -3,9 +3,14 @@
 
 import base64
 import os
+import pathlib
 import socket
 import struct
+import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "wsconf"))
+from wsclient import encode_frame  # noqa: E402  pylint: disable=wrong-import-position
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 NORMAL = 1000
@@ -144,19 +149,8 @@ class WebSocket:
         return messages
 
     def _send(self, opcode, payload):
-        mask = os.urandom(4)
-        size = len(payload)
-        head = bytes([128 | opcode])
-        if size < 126:
-            head += bytes([128 | size])
-        elif size < 65536:
-            head += struct.pack("!BH", 128 | 126, size)
-        else:
-            head += struct.pack("!BQ", 128 | 127, size)
-        masked = (int.from_bytes(payload, "big") ^
-                  int.from_bytes((mask * (size // 4 + 1))[:size], "big")).to_bytes(size, "big") if size else b""
         try:
-            self.socket.sendall(head + mask + masked)
+            self.socket.sendall(encode_frame(opcode, payload))
         except OSError:
             self.gone = self.gone or Gone()
 
