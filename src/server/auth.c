@@ -227,7 +227,7 @@ void auth_succeed(struct conn *c, const struct auth_profile *profile,
                   const struct auth_success *how)
 {
     struct reactor *r = c->reactor;
-    char id[JB__RANDOM_ID_BYTES + 1];
+    char id[JB__RANDOM_ID_BYTES + 1], address[JB__ADDR_TEXT_BYTES];
 
     c->profile = profile;
     c->anonymous = how->local.n == 0;
@@ -236,7 +236,8 @@ void auth_succeed(struct conn *c, const struct auth_profile *profile,
     c->authenticated = c->told_gate = true;
     r->counters.logins++;
     gate_tell(r, GATE_AUTHENTICATED, &c->address);
-    jb_log(JB_LOG_INFO, "login", JB_F("jid", jb_jid_str(c->login)),
+    jb__addr_text_port(&c->address, address);
+    jb_log(JB_LOG_INFO, "login", JB_FZ("address", address), JB_F("jid", jb_jid_str(c->login)),
            JB_F("mechanism", how->mechanism));
     jb_stream_authenticated(&c->stream);
     conn_hold(c);

@@ -263,6 +263,13 @@ class Origins(unittest.TestCase):
 
 
 class Log(unittest.TestCase):
+    def test_who_logs_in_from_where(self):
+        with Server(JABIRUD, JABIRU) as server:
+            server.add_user("romeo@localhost", "secret")
+            with Xmpp(server.url) as client:
+                client.login("romeo", "secret")
+            server.wait_for_log(r"login address=127\.0\.0\.1:\d+ jid=romeo@localhost mechanism=SCRAM-SHA-1$")
+
     def test_who_resumes_from_where(self):
         sm = "xmlns='urn:xmpp:sm:3'"
         with Server(JABIRUD, JABIRU) as server:
