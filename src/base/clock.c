@@ -8,13 +8,19 @@
 
 #ifdef JABIRU_TEST_HOOKS
 static _Atomic uint64_t ahead_ms; /* of the machine's clocks */
+static _Atomic int64_t step_ms;   /* of its wall clock alone */
 
 void jb__clock_advance_ms(uint64_t ms)
 {
     ahead_ms += ms;
 }
+
+void jb__clock_step_ms(int64_t ms)
+{
+    step_ms += ms;
+}
 #else
-enum { ahead_ms = 0 };
+enum { ahead_ms = 0, step_ms = 0 };
 #endif
 
 uint64_t jb__clock_mono_ms(void)
@@ -30,7 +36,8 @@ int64_t jb__clock_wall_us(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + (int64_t)ahead_ms * 1000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 +
+           ((int64_t)ahead_ms + step_ms) * 1000;
 }
 
 void jb__clock_stamp(int64_t wall_us, char out[JB__STAMP_BYTES + 1])

@@ -11,6 +11,8 @@ int64_t jb__clock_wall_us(void);  /* microseconds since 1970-01-01T00:00:00Z */
 #ifdef JABIRU_TEST_HOOKS
 /* Test builds: puts both clocks ahead by so much more, for all threads.  Nobody is woken by it. */
 void jb__clock_advance_ms(uint64_t ms);
+/* Test builds: somebody sets the machine's clock: wall time jumps, forward or back. */
+void jb__clock_step_ms(int64_t ms);
 #endif
 
 enum { JB__STAMP_BYTES = 27 }; /* "2026-01-31T23:59:59.123456Z" */

@@ -111,6 +111,19 @@ static const char *advance(struct backstage *s, struct jb_str text)
     return NULL;
 }
 
+/* Somebody sets the machine's clock: `back MS` or `ahead MS`. */
+static const char *set_clock(struct jb_str text)
+{
+    struct jb_str way, number;
+    uint64_t ms;
+
+    jb_str_cut(text, ' ', &way, &number);
+    if (!jb_str_u64(number, UINT32_MAX, &ms))
+        return "that is no time";
+    jb__clock_step_ms(jb_str_eqz(way, "back") ? -(int64_t)ms : (int64_t)ms);
+    return NULL;
+}
+
 /* ---- accounts ---- */
 
 static void on_stored(struct store_unit *unit)
@@ -200,6 +213,8 @@ static void obey(struct backstage *s, struct jb_str command)
         why = open_door(s, rest, &end);
     else if (jb_str_eqz(verb, "advance"))
         why = advance(s, rest);
+    else if (jb_str_eqz(verb, "clock"))
+        why = set_clock(rest);
     else if (jb_str_eqz(verb, "accounts"))
         why = make_accounts(s, rest);
     answer(s, why, end);

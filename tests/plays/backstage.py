@@ -60,6 +60,10 @@ class Backstage(Server):
         """The clocks go on; what is due happens before this returns."""
         self._command(f"advance {milliseconds}")
 
+    def set_clock(self, way, milliseconds):
+        """The wall clock jumps, `back` or `ahead`; what waits for a time to pass does not notice."""
+        self._command(f"clock {way} {milliseconds}")
+
     def make_accounts(self, domain, password, names):
         for at in range(0, len(names), NAMES_AT_ONCE):
             self._command("\n".join([f"accounts {domain}", password, *names[at:at + NAMES_AT_ONCE]]))

@@ -456,6 +456,10 @@ class Stage:
                     person.pump()
         self.settle()
 
+    def clock_is_set(self, _line, number, unit, way):
+        self.settle()
+        self.server.set_clock(way, int(number) * UNITS_MS[unit])
+
     def is_told_to_stop(self, _line):
         self.server.process.terminate()
         self.stopping = True
@@ -624,6 +628,7 @@ LINES = [(re.compile(words), method) for words, method in (
     (rf"{WHO} falls silent", Stage.falls_silent),
     (rf"{WHO} wakes", Stage.wakes),
     (r"time passes: ([0-9]+) (ms|s|min|h)", Stage.time_passes),
+    (r"the clock is set ([0-9]+) (ms|s|min|h) (back|ahead)", Stage.clock_is_set),
     (r"the server is told to stop", Stage.is_told_to_stop),
     (r"the server restarts", Stage.restarts),
     (r"the server restarts, (\d+) days later", Stage.restarts_later),

@@ -31,6 +31,20 @@ static void test_ahead(void **state)
     assert_in_range(jb__clock_mono_ms() - mono, 600001, 610000);
     assert_in_range(jb__clock_wall_us() - wall, 600001000, 610000000);
 }
+
+static void test_set_by_somebody(void **state)
+{
+    (void)state;
+    uint64_t mono = jb__clock_mono_ms();
+    int64_t wall = jb__clock_wall_us();
+
+    jb__clock_step_ms(-3600000);
+    assert_in_range(wall - jb__clock_wall_us(), 3590000000, 3600000000);
+    jb__clock_step_ms(7200000);
+    assert_in_range(jb__clock_wall_us() - wall, 3600000000, 3610000000);
+    jb__clock_step_ms(-3600000);
+    assert_in_range(jb__clock_mono_ms() - mono, 0, 10000);
+}
 #endif
 
 static void test_stamp(void **state)
@@ -138,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_malformed),
 #ifdef JABIRU_TEST_HOOKS
+        cmocka_unit_test(test_set_by_somebody),
         cmocka_unit_test(test_ahead), /* last: it leaves the clocks ahead */
 #endif
     };
