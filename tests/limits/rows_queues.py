@@ -177,6 +177,26 @@ def sm_count_ms(rig, n):
     return "over" if answer.get("h") is None else "fine"
 
 
+@counts("sm_counts", 10)
+def sm_counts(rig, n):
+    """Of the oldest it is not known any more how much is stored of what they sent."""
+    name, ids = fresh(rig, "restless"), []
+    for _ in range(n):
+        with rig.client(name) as client:
+            ids.append(enable(client, " resume='true'").get("id"))
+            client.send(message(client.jid, "to be stored"))
+            client.send("<r xmlns='%s'/>" % SM)
+            client.wait_for(lambda e: e.tag == "{%s}a" % SM)
+            client.send("<unheard-of xmlns='jabber:client'/>")
+            client.ending()
+    with rig.client(name) as client:  # what is asked of the store now comes behind what was
+        client.send("<iq xmlns='jabber:client' type='set' id='behind'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        client.wait_for(lambda e: e.get("id") == "behind")
+    last = resumed(rig, name, ids[-1])
+    check(last.get("h") == "1", "of the last one h is %s", last.get("h"))
+    return "fine" if resumed(rig, name, ids[0]).get("h") == "1" else "over"
+
+
 @counts("sm_hibernating", 2)
 def sm_hibernating(rig, n):
     """The oldest that waits gives way, and cannot be resumed."""
