@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "server/module.h"
 #include "server/server.h"
+#include "server/session_count.h"
 #include "server/session_sm.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
@@ -88,6 +89,12 @@ static void settle_shares(struct custody *c)
     c->share_count = 0;
 }
 
+/* NULL: it was never a session's, or that one has ended. */
+static struct session *session_of(const struct custody *c)
+{
+    return c->row ? c->row->session : NULL;
+}
+
 static void refuse(struct custody *c)
 {
     static const struct jb_fault fault = { JB_STANZA_RESOURCE_CONSTRAINT, JB_ERROR_TYPE_WAIT,
@@ -95,13 +102,20 @@ static void refuse(struct custody *c)
 
     if (!c->stanza)
         return;
-    if (c->session)
-        session_refuse(c->session, &c->stanza->h, fault);
+    if (session_of(c))
+        session_refuse(session_of(c), &c->stanza->h, fault);
     else
         router_bounce(c->home, c->stanza, fault);
 }
 
-/* ---- the queue of a session ---- */
+/* ---- the row of a session ---- */
+
+void custody_row_init(struct custody_row *row, struct session *s)
+{
+    *row = (struct custody_row){ .session = s };
+    row->end = &row->first;
+}
+
 
 /* A session that something is about to be done for that may end it: input that waited is taken, an
  * answer is queued. */
@@ -138,40 +152,66 @@ static void throttle(struct session *s)
 {
     uint32_t most = session_reactor(s)->conf->stream.limits.custody_stanzas;
 
-    if (!s->throttled && s->conn && s->custody_count >= most) {
+    if (!s->throttled && s->conn && s->row.count >= most) {
         s->throttled = true;
         reactor_count_limit(session_reactor(s), JB_LIMIT_custody_stanzas);
         conn_hold(s->conn);
-    } else if (s->throttled && s->custody_count <= most / 2) {
+    } else if (s->throttled && s->row.count <= most / 2) {
         s->throttled = false;
         conn_release(s->conn);
     }
 }
 
-/* Lets go of what is done at the head of the queue, and tells the client. */
-static void retire(struct session *s)
+/* Takes off the head of the row, which is done. */
+static void take_head(struct custody_row *row, struct session_sm_progress *progress)
+{
+    struct custody *c = row->first;
+
+    row->first = c->next;
+    if (!row->first)
+        row->end = &row->first;
+    row->count--;
+    if (c->counted && c->rc == 0) {
+        progress->committed = true;
+        progress->number = c->number;
+    }
+    progress->failed = c->counted && c->rc != 0;
+    free_custody(c);
+}
+
+static void tell(struct session *s, const struct session_sm_progress *progress)
 {
     struct watch w = watch_begin(s);
-    struct session_sm_progress progress = { 0 };
 
-    while (s->custody && s->custody->done && s->custody->waits == 0) {
-        struct custody *c = s->custody;
-        s->custody = c->next;
-        if (!s->custody)
-            s->custody_end = &s->custody;
-        s->custody_count--;
-        if (c->counted && c->rc == 0) {
-            progress.committed = true;
-            progress.number = c->number;
-        }
-        progress.failed = c->counted && c->rc != 0;
-        free_custody(c);
-    }
     if (s->sm)
-        session_sm_progressed(s, &progress);
+        session_sm_progressed(s, progress);
     if (watch_alive(&w))
         throttle(s);
     watch_end(&w);
+}
+
+/* Lets go of what is done at the head of the row, and tells the client. */
+static void retire(struct custody_row *row)
+{
+    struct session_sm_progress progress = { 0 };
+
+    while (row->first && row->first->done && row->first->waits == 0)
+        take_head(row, &progress);
+    if (row->session)
+        tell(row->session, &progress);
+    else if (!row->first)
+        jb_free(alloc, row);
+}
+
+/* It may be that nothing is left to wait for. */
+static void let_go(struct custody *c)
+{
+    if (!c->done || c->waits > 0)
+        return;
+    if (c->row)
+        retire(c->row);
+    else
+        free_custody(c);
 }
 
 static void complete(struct custody *c, int rc)
@@ -181,10 +221,7 @@ static void complete(struct custody *c, int rc)
         refuse(c);
     settle_shares(c);
     c->done = true;
-    if (c->session)
-        retire(c->session);
-    else if (c->waits == 0)
-        free_custody(c);
+    let_go(c);
 }
 
 static void on_committed(struct store_unit *unit)
@@ -214,12 +251,23 @@ static bool hand_over(struct custody *c)
     return true;
 }
 
-/* The client counts it; what it sent before stream management was enabled it does not. */
-static bool is_counted(const struct custody *c)
+/* What the client sent before stream management was enabled it does not count. */
+static bool is_behind(const struct custody *c, const struct session_counter *counter)
 {
-    const struct session *s = c->session;
+    return counter->kept && (int32_t)(c->number - counter->committed) > 0;
+}
 
-    return s && s->sm && (int32_t)(c->number - s->sm->committed) > 0;
+static bool write_count(struct custody *c)
+{
+    const struct custody_row *row = c->row;
+    struct session_counter counter = row->session ? session_sm_counter(row->session) : row->counter;
+
+    if (!is_behind(c, &counter))
+        return false;
+    session_count_write(c->unit, jb_jid_str(c->sender->jid), &counter, c->number, c->home->now_us);
+    if (row->session)
+        row->session->sm->stored = true;
+    return true;
 }
 
 static void submit(struct custody *c)
@@ -231,8 +279,7 @@ static void submit(struct custody *c)
         complete(c, 0);
         return;
     }
-    if (is_counted(c))
-        c->counted = session_sm_write_count(c->session, c->unit, c->number);
+    c->counted = c->row && write_count(c);
     /* Nobody overtakes: the order of a session's units is that of its stanzas. */
     if (r->parked || !hand_over(c)) {
         reactor_count_limit(r, JB_LIMIT_store_jobs);
@@ -259,13 +306,37 @@ void custody_unpark(struct reactor *r)
     }
 }
 
-static void submit_ready(struct session *s)
+static bool is_ready(const struct custody *c)
 {
-    struct watch w = watch_begin(s);
+    return c->handled && !c->away;
+}
+
+/* What is submitted may be done at once, and the row goes with the last of it. */
+static void submit_rest(struct custody_row *rest)
+{
+    struct custody *c = rest->todo;
+
+    while (c && is_ready(c)) {
+        struct custody *next = c->next;
+        rest->todo = next;
+        if (!next)
+            c->sender->rests--;
+        submit(c);
+        c = next;
+    }
+}
+
+static void submit_ready(struct custody_row *row)
+{
     struct custody *c;
 
-    while (watch_alive(&w) && (c = s->custody_todo) && c->handled && !c->away) {
-        s->custody_todo = c->next;
+    if (!row->session) {
+        submit_rest(row);
+        return;
+    }
+    struct watch w = watch_begin(row->session);
+    while (watch_alive(&w) && (c = row->todo) && is_ready(c)) {
+        row->todo = c->next;
         submit(c);
     }
     watch_end(&w);
@@ -274,43 +345,50 @@ static void submit_ready(struct session *s)
 /* It may be finished now. */
 static void advance(struct custody *c)
 {
-    if (c->session)
-        submit_ready(c->session);
-    else if (c->handled && !c->away && !c->submitted)
+    if (c->row)
+        submit_ready(c->row);
+    else if (is_ready(c) && !c->submitted)
         submit(c);
 }
 
 static void enqueue(struct session *s, struct custody *c)
 {
-    c->session = s;
+    struct custody_row *row = &s->row;
+
+    c->row = row;
     c->sender = s->user;
     user_pin(c->sender);
-    *s->custody_end = c;
-    s->custody_end = &c->next;
-    if (!s->custody_todo)
-        s->custody_todo = c;
-    s->custody_count++;
+    *row->end = c;
+    row->end = &c->next;
+    if (!row->todo)
+        row->todo = c;
+    row->count++;
+}
+
+/* A row of its own for what is left. */
+static struct custody_row *detach(struct session *s)
+{
+    struct custody_row *rest = jb_alloc(alloc, sizeof *rest);
+
+    *rest = s->row;
+    rest->session = NULL;
+    rest->counter = session_sm_counter(s);
+    for (struct custody *c = rest->first; c; c = c->next)
+        c->row = rest;
+    custody_row_init(&s->row, s);
+    if (rest->todo)
+        s->user->rests++;
+    return rest;
 }
 
 void custody_session_ended(struct session *s)
 {
     struct reactor *r = session_reactor(s);
-    struct custody *next;
 
     if (r->inbound == s)
         r->inbound = NULL;
-    s->custody_todo = NULL;
-    for (struct custody *c = s->custody; c; c = next) {
-        next = c->next;
-        c->session = NULL;
-        c->next = NULL;
-        if (c->done && c->waits == 0)
-            free_custody(c);
-        else
-            advance(c);
-    }
-    s->custody = NULL;
-    s->custody_count = 0;
+    if (s->row.first)
+        submit_rest(detach(s));
 }
 
 void custody_commit_count(struct session *s)
@@ -321,7 +399,7 @@ void custody_commit_count(struct session *s)
     c->handled = true;
     enqueue(s, c);
     (void)custody_unit(c);
-    submit_ready(s);
+    submit_ready(&s->row);
 }
 
 /* ---- while a stanza is handled ---- */
@@ -445,12 +523,7 @@ static void unit_back(struct custody *c)
 {
     jb_assert(c->waits > 0);
     c->waits--;
-    if (c->waits > 0 || !c->done)
-        return;
-    if (c->session)
-        retire(c->session);
-    else
-        free_custody(c);
+    let_go(c);
 }
 
 static void on_unit_mail(struct reactor *r, struct mail *mail)

@@ -21,6 +21,7 @@
 #define SERVER_CUSTODY_H
 
 #include "core/stanza.h"
+#include "server/custody_row.h"
 #include "server/reactor.h"
 #include "server/store_queue.h"
 
@@ -40,10 +41,10 @@ enum { CUSTODY_SHARES = 2 };
 
 struct custody {
     struct mail mail;      /* on its way */
-    struct custody *next;  /* in its session's queue */
+    struct custody_row *row; /* of its session; NULL: it was never a session's */
+    struct custody *next;    /* in the row */
     struct custody *next_parked; /* in its reactor's row of those the store had no room for */
     struct reactor *home;  /* the sender's */
-    struct session *session; /* NULL: nobody's, or it has ended */
     struct user *sender;     /* pinned; NULL: nobody */
     struct jb_stanza *stanza; /* answered with an error when it cannot be kept; may be NULL */
     struct store_unit *unit;  /* NULL: nothing to write so far */
@@ -54,7 +55,7 @@ struct custody {
     bool submitted;
     bool counted; /* the session's counter is written with it */
     bool done;    /* the unit is back, or there is none */
-    int rc;    /* its outcome */
+    int rc;       /* its outcome */
     uint8_t share_count;
     struct custody_share shares[CUSTODY_SHARES];
 };
@@ -69,7 +70,8 @@ struct custody *custody_lend(struct reactor *r, const struct jb_stanza *stanza);
 /* It arrived with its stanza, which is handled until custody_return(). */
 void custody_borrow(struct reactor *r, struct custody *c);
 void custody_return(struct reactor *r);
-/* The session counts for nothing any more: what is on its way is finished without it. */
+void custody_row_init(struct custody_row *row, struct session *s);
+/* The session ends: what is on its way is finished without it, in the same order. */
 void custody_session_ended(struct session *s);
 /* Commits the counter of a session that has handled more than is committed. */
 void custody_commit_count(struct session *s);

@@ -38,7 +38,7 @@ static struct session *new_session(struct user *u, struct conn *c, struct jb_str
     s->conn = c;
     s->serial = ++serials;
     s->bound_us = u->reactor->now_us;
-    s->custody_end = &s->custody;
+    custody_row_init(&s->row, s);
     return s;
 }
 

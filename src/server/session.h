@@ -6,9 +6,9 @@
 #include "base/list.h"
 #include "core/stanza.h"
 #include "server/agent.h"
+#include "server/custody_row.h"
 
 struct conn;
-struct custody;
 struct session_sm;
 struct user;
 struct reactor;
@@ -25,12 +25,8 @@ struct session {
     struct agent agent; /* of its client */
     int64_t bound_us;   /* wall clock, when it was bound */
     int8_t priority;    /* of that presence */
-    /* What its client sent and is not committed yet, in order (custody.h). */
-    struct custody *custody;
-    struct custody *custody_todo; /* of these, the first that is not submitted */
-    struct custody **custody_end;
-    uint32_t custody_count;
-    bool throttled;      /* its connection is held because of them */
+    struct custody_row row; /* what its client sent and is not committed yet */
+    bool throttled;      /* its connection is held because of that */
     bool interested;     /* asked for the roster (RFC 6121 section 2.2): gets pushes */
     uint32_t serial;     /* tells a session from a later one at the same address */
     unsigned char *data; /* the modules' room */

@@ -102,6 +102,10 @@ static void look_up_count(struct resumption *rs)
         refuse(rs, NULL);
         return;
     }
+    if (u->rests) { /* it may be one of these: the store does not know all yet */
+        give_up(rs);
+        return;
+    }
     session_sm_key(rs->id, key);
     struct store_unit *unit = user_store_unit(u, on_count, rs);
     store_unit_kv_get(unit, jb_jid_str(u->jid), session_count_store,

@@ -94,6 +94,7 @@ static void save(struct session *s)
     struct store_unit *unit = user_store_unit(s->user, on_saved, NULL);
     struct jb_str bare = jb_jid_bare_str(s->jid);
     struct jb_str key = jb_str((const char *)s->sm->key, SESSION_SM_KEY_BYTES);
+    const struct session_counter counter = session_sm_counter(s);
     uint32_t number = 0;
     struct jb__buf buf;
     struct jb_xml x;
@@ -109,7 +110,8 @@ static void save(struct session *s)
     for (const struct jb_sendq_item *i = s->sm->rest.out.first; i; i = i->next)
         if (i->counted)
             write_item(s, unit, i, number++);
-    (void)session_sm_write_count(s, unit, s->sm->rest.sm.handled);
+    if (counter.kept)
+        session_count_write(unit, bare, &counter, s->sm->rest.sm.handled, session_reactor(s)->now_us);
     store_unit_kv_put(unit, JB_STR(""), users_store, bare,
                       s->user->anonymous ? visitor : JB_STR_NONE);
     if (rc == 0)

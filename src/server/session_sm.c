@@ -6,7 +6,6 @@
 #include "server/custody.h"
 #include "server/module.h"
 #include "server/server.h"
-#include "server/session_count.h"
 
 #include <openssl/sha.h>
 
@@ -27,7 +26,7 @@ const uint32_t *session_received(const struct session *s)
     return s->conn ? &s->conn->stream.received : &s->sm->rest.received;
 }
 
-static struct jb_sm *counters_of(struct session *s)
+static struct jb_sm *counters_of(const struct session *s)
 {
     return s->conn ? &s->conn->stream.sm : &s->sm->rest.sm;
 }
@@ -120,26 +119,22 @@ static bool keeps_count(const struct session *s)
     return !s->user->anonymous && s->sm->resumable;
 }
 
-bool session_sm_write_count(struct session *s, struct store_unit *unit, uint32_t number)
+struct session_counter session_sm_counter(const struct session *s)
 {
-    struct session_sm *sm = s->sm;
-    struct session_count count = { .h = number - counters_of(s)->in_base,
-                                   .at_us = session_reactor(s)->now_us };
-    uint8_t bytes[SESSION_COUNT_BYTES];
+    struct session_counter counter = { .kept = false };
 
-    if (!keeps_count(s) || !counters_of(s)->on)
-        return false;
-    session_count_encode(&count, bytes);
-    store_unit_kv_put(unit, jb_jid_bare_str(s->jid), session_count_store,
-                      jb_str((const char *)sm->key, sizeof sm->key),
-                      jb_str((const char *)bytes, sizeof bytes));
-    sm->stored = true;
-    return true;
+    if (!s->sm || !keeps_count(s))
+        return counter;
+    counter = (struct session_counter){ .kept = counters_of(s)->on,
+                                        .base = counters_of(s)->in_base,
+                                        .committed = s->sm->committed };
+    memcpy(counter.key, s->sm->key, sizeof counter.key);
+    return counter;
 }
 
 bool session_sm_is_settled(const struct session *s)
 {
-    if (s->custody)
+    if (s->row.first)
         return false;
     return !keeps_count(s) || s->sm->committed == *session_received(s);
 }
@@ -149,12 +144,17 @@ static uint32_t handled_now(const struct session *s)
 {
     if (keeps_count(s))
         return s->sm->committed;
-    return s->custody ? s->custody->number - 1 : *session_received(s);
+    return s->row.first ? s->row.first->number - 1 : *session_received(s);
 }
 
+/* Nothing that is not committed is ever told of. */
 void session_sm_handled(struct session *s)
 {
-    counters_of(s)->handled = handled_now(s);
+    const struct custody *oldest = s->row.first;
+    uint32_t handled = handled_now(s);
+
+    jb_assert(!oldest || !oldest->counted || (int32_t)(oldest->number - handled) > 0);
+    counters_of(s)->handled = handled;
 }
 
 static void settle_or_give_up(struct session *s, bool failed)
@@ -162,7 +162,7 @@ static void settle_or_give_up(struct session *s, bool failed)
     struct session_sm *sm = s->sm;
     struct resumption *taker = sm->taker;
 
-    if (s->custody)
+    if (s->row.first)
         return;
     if (session_sm_is_settled(s) || failed) {
         sm->asked = false;

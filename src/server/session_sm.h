@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "core/stream.h"
 #include "core/xml_write.h"
+#include "server/session_count.h"
 #include "server/wheel.h"
 
 struct conn;
@@ -19,7 +20,7 @@ struct session;
 struct store_unit;
 struct user;
 
-enum { SESSION_SM_KEY_BYTES = 16 };
+enum { SESSION_SM_KEY_BYTES = SESSION_COUNT_KEY_BYTES };
 
 /* Of a session with stream management. */
 struct session_sm {
@@ -79,8 +80,8 @@ void session_sm_asked(struct session *s);
 void session_sm_handled(struct session *s);
 /* Something of what the client sent is back from the store. */
 void session_sm_progressed(struct session *s, const struct session_sm_progress *progress);
-/* Adds the counter to the unit; false: there is none to keep. */
-bool session_sm_write_count(struct session *s, struct store_unit *unit, uint32_t number);
+/* Where its counter stands; a session without stream management keeps none. */
+struct session_counter session_sm_counter(const struct session *s);
 /* How many stanzas have come, whether there is a connection or not. */
 const uint32_t *session_received(const struct session *s);
 /* Everything the client sent is committed, and so is the counter. */

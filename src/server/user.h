@@ -30,6 +30,7 @@ struct user {
     struct jb__list sessions;
     uint32_t session_count;
     uint32_t pins;    /* continuations that will come back to it: it must not leave */
+    uint32_t rests;   /* rows of sessions that have ended, not yet handed to the store (custody.h) */
     uint8_t state;    /* enum user_state */
     bool load_failed; /* USER_UNKNOWN only because the store could not be read */
     bool stale;       /* the store says otherwise: not to be kept without sessions */

@@ -8,6 +8,7 @@ import settings
 from cases_xml import is_message
 from registry import case
 from stats import distinguishable, sample
+from wsclient import TEXT, encode_frame
 from xmpp import (BIND, CLIENT, FRAMING, STANZA_ERRORS, STREAMS, Scram, Closed, Timeout, check, condition, message,
                   next_id, ping_iq)
 
@@ -121,6 +122,8 @@ def case_60_counts(rig):
         ends_behind(few, "<close xmlns='%s'/>" % FRAMING)
         replaced_meanwhile(few)
         taken_meanwhile(few)
+    with rig.variant({"reactors": 4}) as several:
+        ends_in_one_piece(several)
     with rig.variant({"store_timeout_ms": 100, "user_cache": 0}) as slow:
         unreadable(slow, "<resume xmlns='%s' previd='abcdefghijklmnopqrstuvwxyz' h='0'/>" % SM)
         unreadable(slow, "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='%s'/></iq>" % BIND)
@@ -130,7 +133,7 @@ def ends_behind(rig, words, *conditions):
     """Who is too far ahead of the disk is not read. What he says meanwhile ends his session as soon as it is."""
     with rig.client("alice") as alice, rig.client("bob") as bob:
         bob.presence()
-        enable(alice)
+        id = enable(alice).get("id")
         before = rig.limit_count("custody_stanzas")
         with rig.slow_disk():
             for n in range(2 * AHEAD):
@@ -142,6 +145,25 @@ def ends_behind(rig, words, *conditions):
             check(got == "number %d" % n, "got %s, not number %d", got, n)
         end = alice.ending()
         check(end.framing_close and end.errors == list(conditions), "behind a slow disk %s: %s", words, end)
+        if not conditions:
+            return  # who says goodbye will not ask
+        with authenticated(rig, "alice") as back:
+            answer = resume(back, id)
+            check(answer.get("h") == str(2 * AHEAD), "of %d that were stored he hears of %s", 2 * AHEAD,
+                  answer.get("h"))
+
+
+def ends_in_one_piece(rig):
+    """The session ends while what it sent is on its way between reactors: all of it counts."""
+    count = 9
+    with rig.client("alice") as alice:
+        id = enable(alice).get("id")
+        texts = [message(rig.bare(("bob", "kim", "canary")[n % 3]), "number %d" % n) for n in range(count)]
+        alice.ws.wire.send(b"".join(encode_frame(TEXT, text.encode()) for text in (*texts, "<message")))
+        alice.expect_stream_error("not-well-formed")
+        with authenticated(rig, "alice") as back:
+            answer = resume(back, id)
+            check(answer.get("h") == str(count), "of %d that were stored he hears of %s", count, answer.get("h"))
 
 
 def unreadable(rig, words):
