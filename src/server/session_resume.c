@@ -171,7 +171,8 @@ static bool answer(struct resumption *rs, struct session *s)
     return true;
 }
 
-/* Everything its client sent is committed: what it is told is what it need not send again. */
+/* Everything that counts of what its client sent is committed: what it is told is what it need not
+ * send again. */
 static void attach(struct resumption *rs, struct session *s)
 {
     struct conn *c = rs->conn;

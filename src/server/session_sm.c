@@ -157,18 +157,28 @@ void session_sm_handled(struct session *s)
     counters_of(s)->handled = handled;
 }
 
-static void settle_or_give_up(struct session *s, bool failed)
+/* What is not committed, and cannot be now, the client shall send again. */
+static void forget_uncommitted(struct session *s)
+{
+    if (keeps_count(s))
+        s->sm->rest.received = s->sm->committed;
+}
+
+/* Somebody waits for all to be committed. */
+static void settle(struct session *s, bool failed)
 {
     struct session_sm *sm = s->sm;
     struct resumption *taker = sm->taker;
 
     if (s->row.first)
         return;
+    if (failed && taker)
+        forget_uncommitted(s);
     if (session_sm_is_settled(s) || failed) {
         sm->asked = false;
         sm->taker = NULL;
         if (taker)
-            session_resume_go_on(taker, !failed);
+            session_resume_go_on(taker, true);
     } else if (sm->asked || taker) {
         custody_commit_count(s);
     }
@@ -185,7 +195,7 @@ void session_sm_progressed(struct session *s, const struct session_sm_progress *
         jb_stream_sm_tell(&s->conn->stream);
         conn_mark_dirty(s->conn);
     }
-    settle_or_give_up(s, progress->failed);
+    settle(s, progress->failed);
 }
 
 void session_sm_asked(struct session *s)
@@ -193,12 +203,12 @@ void session_sm_asked(struct session *s)
     if (session_sm_is_settled(s))
         return;
     s->sm->asked = true;
-    settle_or_give_up(s, false);
+    settle(s, false);
 }
 
 void session_sm_settle(struct session *s)
 {
-    settle_or_give_up(s, false);
+    settle(s, false);
 }
 
 /* ---- acknowledgements ---- */

@@ -86,9 +86,9 @@ struct session_counter session_sm_counter(const struct session *s);
 const uint32_t *session_received(const struct session *s);
 /* Everything the client sent is committed, and so is the counter. */
 bool session_sm_is_settled(const struct session *s);
-/* Commits what is not, and goes on with the resumption that waits for it. */
+/* Commits what is not, or forgets it where that fails, and goes on with the resumption that waits. */
 void session_sm_settle(struct session *s);
-/* Whom a resumption waits for has settled, or cannot (session_resume.c). */
+/* Whom a resumption waits for has settled, or another one takes him (session_resume.c). */
 void session_resume_go_on(struct resumption *rs, bool settled);
 /* Hashes the secret of an id. */
 void session_sm_key(struct jb_str id, uint8_t key[SESSION_SM_KEY_BYTES]);

@@ -83,6 +83,20 @@ async def works_meanwhile(world, seconds):
     check("wait" in refused(world)[0], "the refusal does not say that it may be tried again")
 
 
+async def resumes_meanwhile(world):
+    """A connection is lost while nothing can be committed: its session goes on all the same, and what of it is not
+    committed is sent again."""
+    client = world.clients[0]
+    resumptions, failures = client.resumptions, client.failures
+    client.message_to(world.clients[1].bare)
+    before = len(client.errors)
+    await wait_for(lambda: len(client.errors) > before, 5, "a refusal")
+    client.drop()
+    await wait_for(lambda: client.resumptions > resumptions or client.failures > failures, 5,
+                   "a resumption while the disk is full")
+    check(client.failures == failures, "a session was lost because the disk was full")
+
+
 async def back_after(world, ballast):
     """Seconds from when there is room to a message that is acknowledged and arrives."""
     ballast.unlink()
@@ -110,6 +124,7 @@ async def full_disk(server, folder, count, seconds):
         ballast = fill(folder)
         await until_refused(world)
         await works_meanwhile(world, seconds)
+        await resumes_meanwhile(world)
         took = await back_after(world, ballast)
         for _ in range(50):
             world.say_something()
