@@ -6,7 +6,9 @@
 #include "core/proxy.h"
 #include "server/auth.h"
 #include "server/server.h"
+#include "server/session_sm.h"
 #include "server/session.h"
+#include "server/session_sm.h"
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
@@ -304,7 +306,8 @@ static bool closed_for_its_queue(struct conn *c)
 
     if (c->phase != CONN_STREAM)
         return false;
-    if (c->out.n + s->out.bytes_unsent > l->sendq_hard_bytes) {
+    if (c->out.n + s->out.bytes_unsent > l->sendq_hard_bytes &&
+        !(c->session && session_sm_has_more(c->session))) {
         conn_limit(c, JB_LIMIT_sendq_hard_bytes);
         conn_close(c, "the client does not read what is sent to it");
         return true;

@@ -193,8 +193,7 @@ static void attach(struct resumption *rs, struct session *s)
     c->session = s;
     r->counters.hibernating--;
     r->counters.resumptions++;
-    if (session_queue(s)->first)
-        session_sm_queued(s, true);
+    session_sm_resumed(s);
     conn_schedule(c);
     jb__addr_text_port(&c->address, address);
     jb_log(JB_LOG_INFO, "session resumed", JB_FZ("address", address),

@@ -213,6 +213,27 @@ void session_sm_settle(struct session *s)
 
 /* ---- acknowledgements ---- */
 
+/* The limit that he is over; JB_LIMIT_COUNT: none. */
+static enum jb_limit limit_over(const struct session *s, const struct jb_sendq *q, uint64_t times)
+{
+    const struct jb_limits *l = limits_of(s);
+
+    if (q->queued - q->acked > times * l->sm_queue_stanzas)
+        return JB_LIMIT_sm_queue_stanzas;
+    if ((uint64_t)q->bytes_unacked + q->bytes_unsent > times * l->sm_queue_bytes)
+        return JB_LIMIT_sm_queue_bytes;
+    return JB_LIMIT_COUNT;
+}
+
+/* His queue is what one that is not resumed could not be. */
+static bool is_ample(struct session *s)
+{
+    const struct jb_sendq *q = session_queue(s);
+
+    return q->bytes_unsent > limits_of(s)->sendq_hard_bytes ||
+           limit_over(s, q, 1) != JB_LIMIT_COUNT;
+}
+
 void session_sm_acked(struct session *s)
 {
     struct jb_sendq *q = session_queue(s);
@@ -223,6 +244,8 @@ void session_sm_acked(struct session *s)
         if (tag)
             (void)hooks_run_all(acked, (s, tag));
     }
+    if (s->sm && s->sm->ample)
+        s->sm->ample = is_ample(s);
     if (!s->conn || !q->first)
         return;
     /* What was sent since we asked last, or was queued meanwhile and is not sent yet. */
@@ -232,18 +255,22 @@ void session_sm_acked(struct session *s)
         session_sm_queued(s, true);
 }
 
-/* The limit that he is over; JB_LIMIT_COUNT: none. */
-static enum jb_limit limit_over(const struct session *s, const struct jb_sendq *q)
+bool session_sm_has_more(const struct session *s)
 {
-    const struct jb_limits *l = limits_of(s);
-    /* Who has just been closed for it shall find his session again. */
-    uint64_t times = s->conn ? 1 : 2;
+    return s->sm && s->sm->ample;
+}
 
-    if (q->queued - q->acked > times * l->sm_queue_stanzas)
-        return JB_LIMIT_sm_queue_stanzas;
-    if ((uint64_t)q->bytes_unacked + q->bytes_unsent > times * l->sm_queue_bytes)
-        return JB_LIMIT_sm_queue_bytes;
-    return JB_LIMIT_COUNT;
+void session_sm_resumed(struct session *s)
+{
+    s->sm->ample = is_ample(s);
+    if (session_queue(s)->first)
+        session_sm_queued(s, true);
+}
+
+/* Who has just been closed for it shall find his session again, and have the time to read. */
+static uint64_t times_the_limit(const struct session *s)
+{
+    return s->conn && !s->sm->ample ? 1 : 2;
 }
 
 void session_sm_queued(struct session *s, bool tagged)
@@ -253,7 +280,7 @@ void session_sm_queued(struct session *s, bool tagged)
 
     if (s->conn && (tagged || q->queued - q->acked >= limits_of(s)->sm_ask_stanzas))
         jb_stream_sm_ask(&s->conn->stream);
-    enum jb_limit limit = limit_over(s, q);
+    enum jb_limit limit = limit_over(s, q, times_the_limit(s));
     if (sm->overfull || limit == JB_LIMIT_COUNT)
         return;
     /* Not here: whoever queues a stanza still needs the session. */

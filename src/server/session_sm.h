@@ -28,6 +28,7 @@ struct session_sm {
     struct session *session;
     bool resumable;
     bool overfull;           /* its queue reached a limit; it is closed, or ended, by the timer */
+    bool ample;              /* resumed with a longer queue than is allowed, and not yet shorter */
     uint32_t wait_ms;        /* how long it waits for its resumption */
     struct timer timer;      /* without a connection: when that is over */
     struct jb_sm_saved rest; /* without a connection: of its stream */
@@ -88,6 +89,8 @@ const uint32_t *session_received(const struct session *s);
 bool session_sm_is_settled(const struct session *s);
 /* Commits what is not, or forgets it where that fails, and goes on with the resumption that waits. */
 void session_sm_settle(struct session *s);
+/* It is on a new connection. */
+void session_sm_resumed(struct session *s);
 /* Whom a resumption waits for has settled, or another one takes him (session_resume.c). */
 void session_resume_go_on(struct resumption *rs, bool settled);
 /* Hashes the secret of an id. */
@@ -95,6 +98,9 @@ void session_sm_key(struct jb_str id, uint8_t key[SESSION_SM_KEY_BYTES]);
 
 /* A stanza was queued for it: asks for an acknowledgement when it is time, and sees to limits. */
 void session_sm_queued(struct session *s, bool tagged);
+/* It was resumed with more than may wait for others, and has not taken it yet; there is a limit for
+ * that, too. */
+bool session_sm_has_more(const struct session *s);
 /* The send queue, whether there is a connection or not. */
 struct jb_sendq *session_queue(struct session *s);
 /* It ends for good: what nobody will get is answered (XEP-0198 section 4). */

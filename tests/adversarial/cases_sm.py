@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """F. Stream management: cases 59, 60 and 62 to 64. Case 61 needs a test build: tests/faults/deaths.py."""
 
+import socket
 import threading
 import time
 
@@ -319,6 +320,33 @@ def case_63_never_acks(rig):
             answer = resume(back, id)
             check(answer.tag == tag("resumed"), "it may not come back")
             back.wait_for(lambda e: body(e) == "number 0")
+    with rig.variant(SMALL_QUEUES) as small:
+        heard_out(small)
+
+
+SMALL_QUEUES = {"sm_queue_bytes": 256 * 1024, "sendq_bytes": 64 * 1024, "sendq_hard_bytes": 128 * 1024}
+
+
+def heard_out(rig):
+    """What came while a session waited may be more than may wait otherwise: it is not closed for that at once,
+    though it reads slowly."""
+    text, count = "x" * 10000, 40
+    with rig.client("alice") as alice:
+        with rig.client("bob") as bob:
+            id, address = enable(bob).get("id"), bob.jid
+            bob.close(reset=True)
+        for n in range(count):
+            alice.send(message(address, "%d %s" % (n, text)))
+        alice.silent_until_ping()
+        with rig.connect(rcvbuf=1024).authenticate("bob", settings.PASSWORD) as back:
+            check(resume(back, id).tag == tag("resumed"), "it is gone")
+            id = next_id("behind")
+            alice.send(ping_iq(id, rig.bare("bob")))  # his account answers when all that can be sent is
+            alice.wait_for(lambda e: e.get("id") == id)
+            back.ws.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            for n in range(count):
+                got = body(back.wait_for(is_message, 20))
+                check(got.startswith("%d " % n), "%s came, not %d", got[:5], n)
 
 
 def still_open(client):
