@@ -46,7 +46,8 @@ enum offline_state {
 struct offline {
     struct user *user;     /* while a timer is set */
     int64_t cursor;        /* all entries up to this one are confirmed */
-    int64_t stored;        /* the cursor as the store has it */
+    int64_t stored;        /* the cursor as the store has it, and all that goes with it gone */
+    int64_t saving;        /* the cursor that is on its way to the store; 0: none is */
     int64_t read_to;       /* of the backlog: the last entry that was looked at */
     int64_t behind;        /* READING: the lowest that became backlog meanwhile; 0: none */
     uint32_t page_left;    /* ARRIVING: entries of the page that nobody has confirmed */
@@ -96,26 +97,21 @@ static bool anybody_takes(struct user *u)
 
 /* ---- the cursor ---- */
 
-static void on_saved(struct store_unit *unit)
-{
-    store_unit_free(unit); /* an older cursor repeats what was confirmed after it */
-}
-
 /* When the server stops, all who had something confirmed lately come at once. */
 static int submit(const struct user *u, struct store_unit *unit)
 {
     return u->reactor->stopping ? store_unit_submit_at_last(unit) : store_unit_submit(unit);
 }
 
-static void save(struct user *u)
+/* The cursor, and what is not kept behind it goes.  False: it is stored, or the store takes nothing. */
+static bool save(struct user *u, void (*done)(struct store_unit *unit), void *ctx)
 {
     struct offline *o = offline_of(u);
     char bytes[STORE_NUMBER_BYTES];
 
-    timer_clear(&o->save);
     if (o->stored == o->cursor)
-        return;
-    struct store_unit *unit = user_store_unit(u, on_saved, NULL);
+        return false;
+    struct store_unit *unit = user_store_unit(u, done, ctx);
     store_unit_kv_put(unit, jb_jid_str(u->jid), cursor_store, cursor_key,
                       store_number(o->cursor, bytes));
     if (o->prune) {
@@ -125,19 +121,51 @@ static void save(struct user *u)
                                      .limit = PRUNE_ROWS };
         store_unit_log_prune(unit, jb_jid_str(u->jid), archive_store, &range);
     }
-    if (submit(u, unit) != 0) {
-        store_unit_free(unit);
-        return;
-    }
-    o->stored = o->cursor;
-    o->prune = false;
+    if (submit(u, unit) == 0)
+        return true;
+    store_unit_free(unit);
+    return false;
+}
+
+static void save_soon(struct user *u)
+{
+    struct offline *o = offline_of(u);
+
+    o->user = u;
+    if (!o->saving && !timer_is_set(&o->save))
+        timer_set(&u->reactor->wheel, &o->save, u->reactor->now_ms + SAVE_MS);
+}
+
+static void on_saved(struct store_unit *unit)
+{
+    struct user *u = unit->ctx;
+    struct offline *o = offline_of(u);
+    const struct store_op *pruned = unit->ops->next;
+    bool rest = pruned && pruned->totals.count == PRUNE_ROWS;
+
+    if (unit->rc == 0 && !rest)
+        o->stored = o->saving;
+    else
+        o->prune = o->prune || pruned;
+    o->saving = 0;
+    store_unit_free(unit);
+    if (o->stored != o->cursor)
+        save_soon(u);
+    user_unpin(u);
 }
 
 static void on_save_due(struct timer *t)
 {
     struct offline *o = jb__container_of(t, struct offline, save);
 
-    save(o->user);
+    if (!save(o->user, on_saved, o->user)) {
+        if (o->stored != o->cursor)
+            save_soon(o->user);
+        return;
+    }
+    o->saving = o->cursor;
+    o->prune = false;
+    user_pin(o->user);
 }
 
 static bool has_backlog(const struct offline *o)
@@ -162,10 +190,8 @@ static void advance(struct user *u)
     }
     if (o->read_to < o->cursor)
         o->read_to = o->cursor;
-    if (o->cursor != before && !timer_is_set(&o->save)) {
-        o->user = u;
-        timer_set(&u->reactor->wheel, &o->save, u->reactor->now_ms + SAVE_MS);
-    }
+    if (o->cursor != before)
+        save_soon(u);
     if (o->state == ARRIVING && o->page_left == 0) {
         o->state = IDLE;
         start(u);
@@ -643,12 +669,17 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     return NEXT;
 }
 
+static void on_saved_at_last(struct store_unit *unit)
+{
+    store_unit_free(unit); /* an older cursor repeats what was confirmed after it */
+}
+
 static enum verdict on_unload(struct user *u)
 {
     struct offline *o = offline_of(u);
 
     if (!u->stale)
-        save(u);
+        (void)save(u, on_saved_at_last, NULL);
     timer_clear(&o->save);
     timer_clear(&o->again);
     held_deinit(&o->held);

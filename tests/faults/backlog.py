@@ -237,6 +237,39 @@ async def answer_crosses_a_message(server):
         check(len(shown(client)) == 2, f"{shown(client)} came")
 
 
+def noted(server):
+    """Whether it is in the store that u1 has confirmed all of his log."""
+    owner = b"u1@localhost"
+    with contextlib.closing(sqlite3.connect(server.data / "jabiru.db")) as db:
+        cursor = db.execute("SELECT bytes FROM kv WHERE owner = ? AND store = ?", (owner, b"offline")).fetchone()
+        (last,) = db.execute("SELECT max(log.id) FROM log JOIN space ON log.space = space.id "
+                             "WHERE owner = ? AND store = ?", (owner, b"messages")).fetchone()
+        return cursor is not None and int.from_bytes(cursor[0], "big") == last
+
+
+async def noted_at_last(server):
+    """Nothing can be written while a message is confirmed, and then nothing else happens."""
+    async with Stage(server) as stage:
+        sender = await stage.enter(Client, "u0")
+        reader = await stage.enter(Mute, "u1")
+        sender.message_to("u1@localhost")
+        sender.ask()
+        await wait_for(lambda: shown(reader) and sender.quiet.is_set(), SECONDS, "a message, and that it is stored")
+        check(not noted(server), "it is not confirmed yet")
+        control(server, "inject", arm="file_full:1+")
+        reader.socket.send(f"<a xmlns='{SM}' h='{reader.handled}'/>")
+        await wait_for(lambda: control(server, "inject")["file_full"]["hits"] > 0, SECONDS, "a write that failed")
+        control(server, "inject", disarm="file_full")
+        await wait_for(lambda: noted(server), SECONDS, "what was confirmed to be noted")
+
+
+@fault("noted", "that a message was confirmed is noted, although it could not be written at first", hooks=True)
+def test_noted(options):
+    with running(options, 2) as server:
+        asyncio.run(noted_at_last(server))
+    return "noted as soon as there was room"
+
+
 @fault("backlog", "the server stops, or a client stays away, while a page of what waited is not confirmed")
 def test_backlog(options):
     with running(options, 2) as server:
