@@ -42,7 +42,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(connections, 1000000, 1, 10000000, "connections in all")                                     \
     X(connections_per_address, 200, 1, 10000000, "connections of one address (IPv6: of one /64)")  \
     X(unauthenticated_per_address, 20, 1, 10000000, "unauthenticated connections of one address")  \
-    X(unauthenticated, 4000, 1, 10000000, "unauthenticated connections in all")                    \
+    X(unauthenticated, 4000, 1, 10000000, "unauthenticated connections in all; from a quarter of it on some are refused at random") \
     X(accept_rate_per_address, 50, 1, 1000000, "new connections a second of one address (burst: four seconds)") \
     X(auth_attempts, 3, 1, 100, "failed authentications on one connection")                        \
     X(auth_failures_per_address, 20, 1, 1000000, "failed authentications of one address in ten minutes, then refused for ten") \

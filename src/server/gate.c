@@ -106,16 +106,21 @@ static bool take_accept_token(struct address *e, const struct jb_limits *limits,
     return true;
 }
 
-/* Random early drop: none up to half of the limit, all at the limit, in between in proportion. */
+/* Random early drop: none below a quarter of the limit, 30 of 100 there, then more in proportion, and
+ * all at the limit. */
 static bool drop_early(uint32_t count, uint32_t limit)
 {
-    uint32_t half = limit / 2;
+    enum { AT_FIRST = 19661, ALL = 65536 }; /* of the faces of the dice */
+    uint32_t quarter = limit / 4;
     uint16_t dice;
 
-    if (count < half || limit < 8)
+    if (count < quarter || limit < 8)
         return count >= limit;
+    if (count >= limit)
+        return true;
     jb__random(&dice, sizeof dice);
-    return (uint64_t)dice * (limit - half) < (uint64_t)(count - half) * 65536;
+    uint64_t more = (uint64_t)(ALL - AT_FIRST) * (count - quarter) / (limit - quarter);
+    return dice < AT_FIRST + more;
 }
 
 /* What refuses a connection whoever makes it. */

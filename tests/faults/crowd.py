@@ -37,10 +37,10 @@ AT_ONCE = 10          # readers that come back at the end; they come from one ad
 FD_SLACK = 8
 
 # The queues are made small: to fill a thousand of four MiB would only take longer. Stanzas as small keep
-# the bound on memory close to what is queued. Above half of `unauthenticated` the server turns away whom it
+# the bound on memory close to what is queued. Above a quarter of `unauthenticated` the server turns away whom it
 # likes, and the floods could not be told from the others any more.
 CHANGED = {"sendq_bytes": 64 * KIB, "sendq_hard_bytes": 128 * KIB, "sm_queue_bytes": 256 * KIB,
-           "stanza_bytes": 16 * KIB, "unauthenticated": 8000}
+           "stanza_bytes": 16 * KIB, "unauthenticated": 16000}
 # What the short version cannot wait for, or has not the guests for.
 SHORT = {"tls_timeout_ms": 1500, "http_timeout_ms": 1500, "auth_timeout_ms": 3000, "connections_per_address": 30,
          "input_rate": 256 * KIB}

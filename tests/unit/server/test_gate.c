@@ -268,12 +268,13 @@ static void test_random_early_drop(void **state)
 
     f->limits.unauthenticated = 100;
     assert_int_equal(refused_at(f, 0, 1000), 0);
-    assert_int_equal(refused_at(f, 49, 1000), 0);
-    assert_int_equal(refused_at(f, 50, 1000), 0);
-    /* In the middle about half: 2000 of 4000, 20 standard deviations either way. */
-    assert_in_range(refused_at(f, 75, 4000), 1370, 2630);
-    /* One below the limit nearly all: 98 of 100 in the mean. */
-    assert_in_range(refused_at(f, 99, 4000), 3700, 4000);
+    assert_int_equal(refused_at(f, 24, 1000), 0);
+    /* At a quarter 30 of 100: 1200 of 4000, ten standard deviations either way. */
+    assert_in_range(refused_at(f, 25, 4000), 910, 1490);
+    /* Half way from there 65 of 100. */
+    assert_in_range(refused_at(f, 62, 4000), 2280, 2880);
+    /* One below the limit nearly all: 99 of 100 in the mean. */
+    assert_in_range(refused_at(f, 99, 4000), 3890, 4000);
     assert_int_equal(refused_at(f, 100, 1000), 1000);
     assert_int_equal(refused_at(f, 101, 1000), 1000);
 }
