@@ -35,6 +35,8 @@ struct jb_client;
     X(BACKOFF_LEAST_MS, 1000, 10, 600000,                                                \
       "longest wait before the first new attempt; then it doubles")                      \
     X(BACKOFF_MOST_MS, 120000, 10, 3600000, "longest wait of all")                       \
+    X(STEADY_MS, 10000, 0, 3600000,                                                      \
+      "online for so long, and the next wait is a first one again; 0: with each login")  \
     X(QUEUE_MESSAGES, 1000, 0, 1000000, "messages waiting to be sent or acknowledged")   \
     X(QUEUE_BYTES, 1048576, 0, 1073741824, "bytes of them")                              \
     X(ACK_INTERVAL_MS, 250, 0, 60000,                                                    \

@@ -106,7 +106,8 @@ struct jb_client {
     /* The attempt, and when something is due. */
     enum jb__phase phase;
     uint64_t deadline_ms; /* of the phase; WAITING: the next attempt.  UINT64_MAX: none */
-    uint32_t attempts;    /* in a row that failed */
+    uint32_t attempts;    /* in a row that failed, or did not last */
+    uint64_t online_ms;   /* since when this connection is; 0: it is not */
     struct jb__url url;
     char name[JB__URL_HOST_BYTES + 1];       /* that the certificate is for, wherever we are sent */
     bool is_discovered;                      /* then the account's domain will do as well */

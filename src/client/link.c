@@ -63,6 +63,16 @@ static uint32_t backoff_ms(const struct jb_client *c)
     return (uint32_t)(range / 2 + random % (range / 2 + 1));
 }
 
+/* A connection that has lasted makes good for what was before it.  A login alone does not: whoever
+ * lets everybody in and then hangs up would have them all back at once, again and again. */
+static void judge_connection(struct jb_client *c)
+{
+    if (!c->online_ms || jb__clock_mono_ms() - c->online_ms < jb__setting(c, JB_SETTING_STEADY_MS))
+        return;
+    c->attempts = 0;
+    c->redirects = 0;
+}
+
 void jb__link_say_why(struct jb_client *c, enum jb_reason reason, struct jb_str words)
 {
     if (c->reason != JB_REASON_NONE)
@@ -108,6 +118,7 @@ void jb__link_end(struct jb_client *c)
     c->in = NULL;
     jb__buf_deinit(&c->out);
     c->deadline_ms = UINT64_MAX;
+    c->online_ms = 0;
     c->phase = JB__PHASE_IDLE;
 }
 
@@ -125,6 +136,7 @@ void jb__link_fail(struct jb_client *c, enum jb_reason reason, struct jb_str wor
         words = JB_STR_NONE;
     }
     jb__link_say_why(c, reason, words);
+    judge_connection(c);
     jb__link_end(c);
     jb__request_abandon(c);
     c->tell_online = c->tell_resumed = false;
@@ -201,6 +213,7 @@ void jb__link_on_redirect(struct jb_client *c, struct jb_str uri)
 {
     struct jb__url url;
 
+    judge_connection(c);
     /* Never to where it is less safe; and whoever sends us round in circles gets tired of it, not
      * we.  The certificate there must be for the name we began with. */
     if (jb__url_parse(uri, &url) != 0 || uri.p[0] == 'h' || (c->url.tls && !url.tls) ||

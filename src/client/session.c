@@ -49,8 +49,7 @@ void jb__session_begin(struct jb_client *c, bool resumed)
 {
     c->phase = JB__PHASE_ONLINE;
     c->deadline_ms = UINT64_MAX;
-    c->attempts = 0;
-    c->heard_ms = jb__clock_mono_ms();
+    c->online_ms = c->heard_ms = jb__clock_mono_ms();
     c->pinged_ms = 0;
     c->tell_resumed = resumed;
     c->tell_online = !resumed;

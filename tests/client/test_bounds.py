@@ -157,6 +157,29 @@ class Again(unittest.TestCase):
         for wait, most in zip(waits, (40, 80, 160, 320, 320, 320)):
             self.assertTrue(most // 2 <= wait <= most, waits)
 
+    def test_it_begins_anew_after_a_connection_that_lasted(self):
+        """Three attempts fail, the fourth is let in: that alone makes nothing good, unless the program says so."""
+        for steady, lasts, (least, most) in ((60000, False, (160, 320)), (0, False, (20, 40)), (200, True, (20, 40))):
+            def script(conn):
+                if conn.number < 3:
+                    return
+                conn.login()
+                conn.recv_presence()
+                if lasts:
+                    conn.recv_like("^<iq ")
+                    enough.wait(20)
+            enough = threading.Event()
+            with Peer(script) as peer, Client(URL=peer.url, BACKOFF_LEAST_MS=40, BACKOFF_MOST_MS=640, STEADY_MS=steady,
+                                              REQUEST_TIMEOUT_MS=400) as c:
+                c.do("connect romeo@localhost secret", "ok")
+                c.expect("online")
+                if lasts:  # by the client's own clock it is online for longer than the time of a request
+                    n = c.do(f"request get - {PING}", r"\d+")
+                    c.expect(f"answer {n} timeout")
+                    enough.set()
+                wait = int(c.expect(r"offline lost (\d+)").group(1))
+                self.assertTrue(least <= wait <= most, f"STEADY_MS={steady}: {wait}")
+
     def test_nobody_waits_as_long_as_the_others(self):
         """Of 33 equally likely times ten are the same once in 10^13 runs."""
         self.assertGreater(len(set(self.waits(10, BACKOFF_LEAST_MS=64, BACKOFF_MOST_MS=64))), 1)

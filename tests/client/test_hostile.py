@@ -351,6 +351,20 @@ class Hostile(unittest.TestCase):
             self.assertEqual((len(one.conns), len(second.conns)), (1, 1))
             c.command("disconnect")
 
+    def test_sent_elsewhere_now_and_then(self):
+        """Three times in a row at most; a connection that lasted in between ends the row."""
+        def script(conn):
+            conn.login()
+            conn.recv_presence()
+            conn.send(f"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing' see-other-uri='{peer.url}'/>")
+            conn.until_closed()
+        for steady, said in ((0, ["closed 0"] * 5), (60000, ["closed 0"] * 3 + [r"redirect [1-9]\d*"])):
+            with Peer(script) as peer, Client(URL=peer.url, **QUICK, STEADY_MS=steady) as c:
+                c.do("connect romeo@localhost secret", "ok")
+                for words in said:
+                    c.expect("online")
+                    c.expect(f"offline {words}")
+
     def test_case_96_never_to_where_it_is_less_safe(self):
         for uri in ("ws://localhost:1/", "http://localhost/", "https://localhost/bosh", "xmpp:localhost", "wss://", "",
                     "wss://user@localhost/", "wss://localhost/#x", "javascript:alert(1)"):
