@@ -313,6 +313,27 @@ JB_API JB_NODISCARD int jb_client_request(struct jb_client *client, const char *
                                           const char *to, const char *payload, uint64_t *number);
 
 /**
+ * Whether a message may change an earlier one: it corrects (XEP-0308) or retracts it (XEP-0424),
+ * means that one by its id, and comes from the same sender.
+ *
+ * Anybody can send a correction with somebody else's id in it: ask before anything that was shown
+ * is shown otherwise.  Between two people the sender is the account.  In a room, and in what is
+ * said through a room to one alone, it is the occupant with the same name and the same id
+ * (XEP-0421); where the room gives no such ids the answer is 0, for names change hands.  What a
+ * room retracts itself, for its moderators (XEP-0425), it may.
+ *
+ * Copies (XEP-0280) and what comes from an archive (XEP-0313) are judged by the message in the
+ * envelope; the library has looked at the envelope.  `earlier` is the message as it came:
+ * jb_writer_element() and jb_element_parse() keep it.
+ *
+ * Ownership:  both stay the caller's; NULL is no message
+ * Threads:    the one that owns the client
+ * Returns:    1 or 0
+ */
+JB_API int jb_client_may_edit(const struct jb_client *client, const struct jb_element *edit,
+                              const struct jb_element *earlier);
+
+/**
  * The library's version, which may be a later one than the headers'.
  *
  * Ownership:  static text

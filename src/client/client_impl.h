@@ -10,6 +10,7 @@
  *     inbound.c     stanzas: which are to be trusted, which the library answers itself
  *     outbox.c      what is sent: stanzas, messages that wait
  *     request.c     requests and their answers
+ *     edit.c        who may correct or retract a message
  *     element.c, writer.c, event.c, run.c, url.c   what their names say */
 #ifndef JB_CLIENT_CLIENT_IMPL_H
 #define JB_CLIENT_CLIENT_IMPL_H
