@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole client against a server in the same thread: a day with one cut connection, for every
- * allocation that may fail; and how much memory a client takes. */
+/* The whole client against a server in the same thread: a day for every allocation that may fail;
+ * and how much memory a client takes. */
 #include "test.h"
 
-#include "mini_server.h"
+#include "day.h"
 
-#include "failing_alloc.h"
-
-#include <jabiru/jabiru.h>
-
-#include <poll.h>
 #include <stdio.h>
-#include <sys/socket.h>
-
-enum { TURNS = 2000 };
 
 /* Long enough to be worth compressing. */
 static const char long_text[] =
@@ -21,102 +13,6 @@ static const char long_text[] =
     "morrow. Sleep dwell upon thine eyes, peace in thy breast! Would I were sleep and peace, so "
     "sweet to rest! Hence will I to my ghostly father's cell, his help to crave, and my dear hap "
     "to tell. Good night, good night!";
-
-/* What is to happen, in this order. */
-struct day {
-    struct mini *server;
-    struct jb_client *client;
-    struct failing_alloc *f;
-    const char *text; /* to be said */
-    char id[JB_ID_BYTES];
-    bool online, resumed, gone, answered, acked, echoed, cut, acked_late;
-    enum jb_reason reason;
-    uint64_t asked, sent, sent_late;
-    unsigned offlines;
-};
-
-static void one_turn(struct day *d)
-{
-    const unsigned wants = jb_client_wants(d->client);
-    int timeout = jb_client_timeout_ms(d->client);
-    struct pollfd p[2] = {
-        { .fd = mini_fd(d->server), .events = POLLIN },
-        { .fd = jb_client_fd(d->client),
-          .events = (short)((wants & JB_WANT_READ ? POLLIN : 0) |
-                            (wants & JB_WANT_WRITE ? POLLOUT : 0)) },
-    };
-
-    assert_true(poll(p, 2, timeout < 0 || timeout > 50 ? 50 : timeout) >= 0);
-    mini_step(d->server);
-    int rc = jb_client_process(d->client);
-    assert_true(rc == 0 || (rc == JB_ENOMEM && d->f->failed));
-}
-
-static void on_event(struct day *d, const struct jb_event *ev)
-{
-    switch (jb_event_kind(ev)) {
-    case JB_EVENT_ONLINE:
-        d->online = true;
-        break;
-    case JB_EVENT_RESUMED:
-        d->resumed = true;
-        break;
-    case JB_EVENT_OFFLINE:
-        d->gone = d->cut;
-        d->offlines++;
-        d->reason = jb_event_reason(ev);
-        assert_true(d->reason != JB_REASON_MEMORY || d->f->failed);
-        break;
-    case JB_EVENT_ANSWER:
-        d->answered = jb_event_result(ev) == JB_RESULT_OK;
-        d->asked = d->answered ? d->asked : 0; /* ask again */
-        break;
-    case JB_EVENT_ACKED:
-        assert_int_equal(jb_event_acked_by(ev),
-                         d->server->without_sm ? JB_ACKED_BY_PING : JB_ACKED_BY_SERVER);
-        d->acked = d->acked || jb_event_number(ev) == d->sent;
-        d->acked_late = d->acked_late || jb_event_number(ev) == d->sent_late;
-        break;
-    case JB_EVENT_STANZA:
-        assert_string_equal(jb_element_text(jb_element_child(jb_event_element(ev), "body", NULL)),
-                            "a & b");
-        d->echoed = d->echoed || strcmp(jb_element_attr(jb_event_element(ev), "id"), d->id) == 0;
-        break;
-    default:
-        break;
-    }
-}
-
-/* What the program does next; each call may fail for want of memory and is then tried again. */
-static void act(struct day *d)
-{
-    int rc = 0;
-
-    if (jb_client_is_online(d->client) && !d->asked)
-        rc = jb_client_request(d->client, "get", "localhost", "<ping xmlns='urn:xmpp:ping'/>",
-                               &d->asked);
-    else if (d->answered && !d->sent)
-        rc = jb_client_send_message(d->client, "echo@localhost", d->text, d->id, &d->sent);
-    else if (d->acked && d->echoed && !d->cut)
-        d->cut = shutdown(jb_client_fd(d->client), SHUT_RDWR) == 0;
-    else if (d->gone && !d->sent_late)
-        rc = jb_client_send_message(d->client, "echo@localhost", "late", NULL, &d->sent_late);
-    assert_true(rc == 0 || rc == JB_ESTATE || (rc == JB_ENOMEM && d->f->failed));
-}
-
-static void run_day(struct day *d)
-{
-    const struct jb_event *ev;
-
-    for (int turn = 0; turn < TURNS && !d->acked_late; turn++) {
-        one_turn(d);
-        while ((ev = jb_client_next(d->client)) != NULL)
-            on_event(d, ev);
-        act(d);
-        if (d->f->all_after && d->offlines > 1)
-            return;
-    }
-}
 
 static int begin(struct day *d)
 {
@@ -153,7 +49,7 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
         d.text = long_text;
     int rc = begin(&d);
     if (rc == 0)
-        run_day(&d);
+        day_run(&d);
     else
         assert_true(rc == JB_ENOMEM && f->failed);
     if (rc == 0 && !f->all_after) { /* one failure alone is overcome */
@@ -244,13 +140,13 @@ static void measure_idle(bool deflate)
     server.may_deflate = deflate;
     assert_int_equal(begin(&d), 0);
     while (!d.echoed || !d.acked) {
-        one_turn(&d);
+        day_turn(&d);
         for (const struct jb_event *ev; (ev = jb_client_next(d.client)) != NULL;)
-            on_event(&d, ev);
+            day_on_event(&d, ev);
         if (!d.acked || !d.echoed)
-            act(&d);
+            day_act(&d);
     }
-    one_turn(&d);
+    day_turn(&d);
     assert_null(jb_client_next(d.client));
     printf("# idle%s: %zu bytes, at most %zu\n", deflate ? ", compressing" : "", count.now,
            count.most);
