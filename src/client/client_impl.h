@@ -181,6 +181,28 @@ static inline size_t jb__arena_most(const struct jb_client *c)
     return FACTOR * (size_t)c->stream_config.limits.stanza_bytes + SPARE_BYTES;
 }
 
+/* What somebody wrote, for whom no memory is not the same as no text: 0 or JB_ENOMEM.  An attribute
+ * that is not there is empty. */
+JB_NODISCARD static inline int jb__text_of(const struct jb_doc *doc, uint16_t node,
+                                           struct jb__arena *arena, struct jb_str *out)
+{
+    *out = jb_node_text(doc, node, arena);
+    return out->p ? 0 : JB_ENOMEM;
+}
+
+JB_NODISCARD static inline int jb__attr_of(const struct jb_doc *doc, uint16_t node,
+                                           const char *name, struct jb__arena *arena,
+                                           struct jb_str *out)
+{
+    struct jb_str raw;
+
+    *out = JB_STR_NONE;
+    if (!jb_node_attr_raw(doc, node, name, &raw))
+        return 0;
+    *out = jb_xml_attr_value(raw, arena);
+    return out->p ? 0 : JB_ENOMEM;
+}
+
 /* -- client.c --------------------------------------------------------------------------------- */
 
 /* A copy with a NUL behind it; NULL when out of memory. */

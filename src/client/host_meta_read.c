@@ -2,7 +2,7 @@
 #include "client/host_meta_read.h"
 
 #include "base/utf8.h"
-#include "core/xml_parse.h"
+#include "client/client_impl.h"
 
 #include <jansson.h>
 
@@ -85,6 +85,7 @@ int jb__host_meta_read_xml(struct jb_str text, struct jb__arena *arena, struct j
     static const struct jb_xml_bounds bounds = {
         .depth = 16, .attributes = 64, .namespaces = 32, .elements = 1024, .name_bytes = 256
     };
+    struct jb_str value, href;
     struct jb_doc doc;
     int count = 0;
 
@@ -98,9 +99,11 @@ int jb__host_meta_read_xml(struct jb_str text, struct jb__arena *arena, struct j
         return JB_EINVAL;
     for (uint16_t k = jb_node_first(&doc, 0); k && count < JB__ENDPOINTS_MOST;
          k = jb_node_next(&doc, k)) {
-        struct jb_str value = jb_node_attr(&doc, k, "rel", arena);
+        if (jb__attr_of(&doc, k, "rel", arena, &value) != 0 ||
+            jb__attr_of(&doc, k, "href", arena, &href) != 0)
+            return JB_ENOMEM;
         if (jb_node_is(&doc, k, "Link", JB_NS_XRD) && jb_str_eqz(value, rel))
-            count += set_url(&out[count], jb_node_attr(&doc, k, "href", arena), count);
+            count += set_url(&out[count], href, count);
     }
     return count;
 }

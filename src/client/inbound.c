@@ -102,37 +102,82 @@ static bool is_private_node(struct jb_str node)
     return false;
 }
 
-static bool is_forged(struct jb_client *c, const struct jb_stanza_head *h, const struct jb_doc *doc)
+/* What to do with a message; what there is no memory to judge is not told. */
+enum verdict { PASS, DROP, NO_MEMORY };
+
+static enum verdict drop_if(bool wrong)
+{
+    return wrong ? DROP : PASS;
+}
+
+/* Results of an archive belong to a question that is open. */
+static enum verdict judge_result(struct jb_client *c, const struct jb_stanza_head *h,
+                                 const struct jb_doc *doc)
 {
     uint16_t result = child(doc, 0, "result", "urn:xmpp:mam:2");
+    struct jb_str query;
+
+    if (!result)
+        return PASS;
+    if (jb__attr_of(doc, result, "queryid", &c->arena, &query) != 0)
+        return NO_MEMORY;
+    return drop_if(!jb__request_is_open(c, h, query));
+}
+
+static enum verdict judge_event(struct jb_client *c, const struct jb_stanza_head *h,
+                                const struct jb_doc *doc)
+{
     uint16_t event = child(doc, 0, "event", "http://jabber.org/protocol/pubsub#event");
     uint16_t items = event ? jb_node_first(doc, event) : 0;
+    struct jb_str node;
 
+    if (!items || is_from_account(c, h))
+        return PASS;
+    if (jb__attr_of(doc, items, "node", &c->arena, &node) != 0)
+        return NO_MEMORY;
+    return drop_if(is_private_node(node));
+}
+
+static enum verdict judge_sender(struct jb_client *c, const struct jb_stanza_head *h,
+                                 const struct jb_doc *doc)
+{
     if (child(doc, 0, NULL, "urn:xmpp:carbons:2") && !is_from_account(c, h) &&
         !child(doc, 0, "private", "urn:xmpp:carbons:2"))
-        return true;
-    if (result && !jb__request_is_open(c, h, jb_node_attr(doc, result, "queryid", &c->arena)))
-        return true;
-    return items && !is_from_account(c, h) &&
-           is_private_node(jb_node_attr(doc, items, "node", &c->arena));
+        return DROP;
+    enum verdict verdict = judge_result(c, h, doc);
+    return verdict == PASS ? judge_event(c, h, doc) : verdict;
 }
 
 /* Who may vouch for a stanza-id: the own account, and a room for what is said in it. */
-static bool is_trusted(struct jb_client *c, const struct jb_stanza_head *h, struct jb_str by)
+static bool is_trusted(const struct jb_client *c, const struct jb_stanza_head *h, struct jb_jid by)
 {
-    struct jb_jid jid;
-
-    if (jb_jid_parse(by, &c->arena, &jid) != 0)
-        return false;
     if (h->type == JB_TYPE_GROUPCHAT)
-        return jb_jid_is_set(h->from) && jb_jid_eq(jid, jb_jid_bare(h->from));
-    return jb_jid_eq(jid, jb_jid_bare(c->self));
+        return jb_jid_is_set(h->from) && jb_jid_eq(by, jb_jid_bare(h->from));
+    return jb_jid_eq(by, jb_jid_bare(c->self));
 }
 
-static bool remember(struct jb_client *c, struct jb_str id, struct jb_str by)
+/* What a <stanza-id/> says; without an address when that is none. */
+static int read_stanza_id(struct jb_client *c, const struct jb_doc *doc, uint16_t node,
+                          struct jb_str *id, struct jb_jid *by)
 {
+    struct jb_str text;
+    int rc = jb__attr_of(doc, node, "id", &c->arena, id);
+
+    if (rc == 0)
+        rc = jb__attr_of(doc, node, "by", &c->arena, &text);
+    if (rc == 0)
+        rc = jb_jid_parse(text, &c->arena, by);
+    if (rc != JB_EINVAL)
+        return rc;
+    *by = JB_JID_NONE;
+    return 0;
+}
+
+static bool remember(struct jb_client *c, struct jb_str id, struct jb_jid by)
+{
+    struct jb_str who = jb_jid_str(by);
     uint64_t parts[2] = { jb__siphash(&c->seen_key, id.p, id.n),
-                          jb__siphash(&c->seen_key, by.p, by.n) };
+                          jb__siphash(&c->seen_key, who.p, who.n) };
     uint64_t hash = jb__siphash(&c->seen_key, parts, sizeof parts);
 
     for (size_t k = 0; k < JB__SEEN; k++)
@@ -143,18 +188,21 @@ static bool remember(struct jb_client *c, struct jb_str id, struct jb_str by)
 }
 
 /* After a crash a server sends again what it cannot know to have arrived, with the same id. */
-static bool is_repeated(struct jb_client *c, const struct jb_stanza_head *h,
-                        const struct jb_doc *doc)
+static enum verdict judge_repetition(struct jb_client *c, const struct jb_stanza_head *h,
+                                     const struct jb_doc *doc)
 {
+    struct jb_str id;
+    struct jb_jid by;
+
     for (uint16_t k = jb_node_first(doc, 0); k; k = jb_node_next(doc, k)) {
         if (!jb_node_is(doc, k, "stanza-id", JB_NS_SID))
             continue;
-        struct jb_str by = jb_node_attr(doc, k, "by", &c->arena);
-        struct jb_str id = jb_node_attr(doc, k, "id", &c->arena);
+        if (read_stanza_id(c, doc, k, &id, &by) != 0)
+            return NO_MEMORY;
         if (id.n && is_trusted(c, h, by))
-            return !remember(c, id, by);
+            return drop_if(!remember(c, id, by));
     }
-    return false;
+    return PASS;
 }
 
 /* An answer to no question of ours is nobody's business. */
@@ -186,7 +234,12 @@ static bool on_message(struct jb_client *c, const struct jb_stanza_head *h,
 {
     const uint32_t seen = c->seen_next;
 
-    if (is_forged(c, h, doc) || is_repeated(c, h, doc))
+    enum verdict verdict = judge_sender(c, h, doc);
+    if (verdict == PASS)
+        verdict = judge_repetition(c, h, doc);
+    if (verdict == NO_MEMORY)
+        return give_up(c);
+    if (verdict == DROP)
         return false;
     c->event = (struct jb_event){ .kind = JB_EVENT_STANZA };
     if (tell(c, doc, 0))

@@ -137,11 +137,14 @@ static int read_mechanisms(struct jb_client *c, const struct jb_doc *doc, uint16
 {
     struct jb__sasl_offered *o = &c->login->offered;
     struct names names = { .count = 0 };
+    struct jb_str name;
 
     for (uint16_t k = list ? jb_node_first(doc, list) : 0; k; k = jb_node_next(doc, k)) {
         if (!jb_str_eqz(jb_node_name(doc, k), "mechanism"))
             continue;
-        struct jb_str name = jb_str_trim(jb_node_text(doc, k, &c->arena));
+        if (jb__text_of(doc, k, &c->arena, &name) != 0)
+            return JB_ENOMEM;
+        name = jb_str_trim(name);
         enum jb__sasl_mech mech = jb__sasl_mech_find(name);
         add_name(&names, name);
         if (mech != JB__SASL_MECH_COUNT)
@@ -156,11 +159,13 @@ static int read_bindings(struct jb_client *c, const struct jb_doc *doc)
     uint16_t list = jb_node_child(doc, 0, "sasl-channel-binding", JB_NS_CHANNEL_BINDING);
     struct jb__sasl_offered *o = &c->login->offered;
     struct names names = { .count = 0 };
+    struct jb_str type;
 
     if (!list)
         return 0;
     for (uint16_t k = jb_node_first(doc, list); k; k = jb_node_next(doc, k)) {
-        struct jb_str type = jb_node_attr(doc, k, "type", &c->arena);
+        if (jb__attr_of(doc, k, "type", &c->arena, &type) != 0)
+            return JB_ENOMEM;
         enum jb__sasl_binding binding = jb__sasl_binding_find(type);
         add_name(&names, type);
         if (binding != JB__SASL_BINDING_COUNT)
@@ -334,14 +339,16 @@ static void on_failure(struct jb_client *c, const struct jb_doc *doc)
 
 static void on_sasl(struct jb_client *c, const struct jb_doc *doc)
 {
-    struct jb_str text = jb_str_trim(jb_node_text(doc, 0, &c->arena));
+    struct jb_str text;
 
     if (c->login->step != JB__STEP_AUTH || c->login->is_sasl2)
         jb__login_fail(c, 0, "an answer to no authentication");
+    else if (jb__text_of(doc, 0, &c->arena, &text) != 0)
+        jb__login_fail(c, JB_ENOMEM, "");
     else if (jb_node_is(doc, 0, "challenge", JB_NS_SASL))
-        jb__login_on_challenge(c, text);
+        jb__login_on_challenge(c, jb_str_trim(text));
     else if (jb_node_is(doc, 0, "success", JB_NS_SASL))
-        on_success(c, text);
+        on_success(c, jb_str_trim(text));
     else if (jb_node_is(doc, 0, "failure", JB_NS_SASL))
         on_failure(c, doc);
     else
@@ -509,9 +516,12 @@ static void on_bound(struct jb_client *c, const struct jb_stream_event *ev)
         on_bind_refused(c, doc);
         return;
     }
+    struct jb_str text;
     int rc = JB_EINVAL;
     if (ev->draft.h.type == JB_TYPE_RESULT && jid)
-        rc = jb__login_take_jid(c, jb_str_trim(jb_node_text(doc, jid, &c->arena)));
+        rc = jb__text_of(doc, jid, &c->arena, &text);
+    if (rc == 0)
+        rc = jb__login_take_jid(c, jb_str_trim(text));
     if (rc != 0) {
         jb__login_fail(c, rc, "the server bound no address of ours");
         return;

@@ -23,30 +23,43 @@ static uint16_t child(const struct jb_doc *doc, uint16_t node, const char *name,
 
 /* ---- what is offered ---- */
 
-static void read_bind(struct jb_client *c, const struct jb_doc *doc, uint16_t bind)
+static int read_bind(struct jb_client *c, const struct jb_doc *doc, uint16_t bind)
 {
     uint16_t inline_at = child(doc, bind, "inline", ns_bind2);
+    struct jb_str var;
 
     c->login->can_bind = true;
-    for (uint16_t k = inline_at ? jb_node_first(doc, inline_at) : 0; k; k = jb_node_next(doc, k))
-        if (jb_str_eqz(jb_node_attr(doc, k, "var", &c->arena), "urn:xmpp:sm:3"))
+    for (uint16_t k = inline_at ? jb_node_first(doc, inline_at) : 0; k; k = jb_node_next(doc, k)) {
+        if (jb__attr_of(doc, k, "var", &c->arena, &var) != 0)
+            return JB_ENOMEM;
+        if (jb_str_eqz(var, "urn:xmpp:sm:3"))
             c->login->can_enable = true;
+    }
+    return 0;
 }
 
-static void read_inline(struct jb_client *c, const struct jb_doc *doc, uint16_t list)
+static int read_fast(struct jb_client *c, const struct jb_doc *doc, uint16_t fast)
 {
-    struct jb__login *l = c->login;
+    struct jb_str name;
+
+    for (uint16_t k = jb_node_first(doc, fast); k; k = jb_node_next(doc, k)) {
+        if (jb__text_of(doc, k, &c->arena, &name) != 0)
+            return JB_ENOMEM;
+        unsigned ht = jb__sasl_ht_find(jb_str_trim(name));
+        if (ht < JB__SASL_HT_COUNT)
+            c->login->tokens_offered |= 1u << ht;
+    }
+    return 0;
+}
+
+static int read_inline(struct jb_client *c, const struct jb_doc *doc, uint16_t list)
+{
     uint16_t bind = child(doc, list, "bind", ns_bind2);
     uint16_t fast = child(doc, list, "fast", ns_fast);
+    int rc = bind ? read_bind(c, doc, bind) : 0;
 
-    if (bind)
-        read_bind(c, doc, bind);
-    l->can_resume = jb_node_child(doc, list, "sm", JB_NS_SM) != 0;
-    for (uint16_t k = fast ? jb_node_first(doc, fast) : 0; k; k = jb_node_next(doc, k)) {
-        unsigned ht = jb__sasl_ht_find(jb_str_trim(jb_node_text(doc, k, &c->arena)));
-        if (ht < JB__SASL_HT_COUNT)
-            l->tokens_offered |= 1u << ht;
-    }
+    c->login->can_resume = jb_node_child(doc, list, "sm", JB_NS_SM) != 0;
+    return rc == 0 && fast ? read_fast(c, doc, fast) : rc;
 }
 
 /* ---- tokens ---- */
@@ -126,11 +139,14 @@ static void begin_with_token(struct jb_client *c, const struct token *t)
 static int keep_token(struct jb_client *c, const struct jb_doc *doc)
 {
     uint16_t node = child(doc, 0, "token", ns_fast);
-    struct jb_str token = node ? jb_node_attr(doc, node, "token", &c->arena) : JB_STR_NONE;
+    struct jb_str token = JB_STR_NONE;
     struct token old;
     struct jb__buf text;
     char head[64];
 
+    /* The old one may be good for one more login, and there may be no password. */
+    if (node && jb__attr_of(doc, node, "token", &c->arena, &token) != 0)
+        return JB_ENOMEM;
     if (token.n == 0 || memchr(token.p, ' ', token.n))
         return 0;
     /* One that replaces another is of the same kind. */
@@ -239,8 +255,10 @@ bool jb__sasl2_begin(struct jb_client *c, const struct jb_doc *doc)
         return true;
     }
     uint16_t inline_at = child(doc, list, "inline", ns_sasl2);
-    if (inline_at)
-        read_inline(c, doc, inline_at);
+    if (inline_at && read_inline(c, doc, inline_at) != 0) {
+        jb__login_fail(c, JB_ENOMEM, "");
+        return true;
+    }
     if (read_token(c, &token) && token.agent.n == sizeof c->agent - 1) {
         memcpy(c->agent, token.agent.p, token.agent.n); /* tokens are given to one agent */
         if (is_usable(c, token.ht)) {
@@ -290,10 +308,15 @@ static bool take_resumption(struct jb_client *c, const struct jb_doc *doc)
     uint16_t failed = jb_node_child(doc, 0, "failed", JB_NS_SM);
     bool has_h = false;
     uint32_t h = resumed || failed ? number_of(doc, resumed ? resumed : failed, &has_h) : 0;
+    struct jb_str id = JB_STR_NONE;
 
+    if (resumed && jb__attr_of(doc, resumed, "previd", &c->arena, &id) != 0) {
+        jb__login_fail(c, JB_ENOMEM, ""); /* it may still be resumed */
+        return true;
+    }
     if (resumed) {
         if (!wants_resume(c) || !has_h || jb__login_take_handled(c, h) != 0 ||
-            !jb_str_eqz(jb_node_attr(doc, resumed, "previd", &c->arena), c->sm_id)) {
+            !jb_str_eqz(id, c->sm_id)) {
             jb__session_forget(c);
             jb__login_fail(c, 0, "the server resumes what we do not know");
             return true;
@@ -314,10 +337,13 @@ static void take_binding(struct jb_client *c, const struct jb_doc *doc, uint16_t
 {
     uint16_t who = child(doc, 0, "authorization-identifier", ns_sasl2);
     uint16_t enabled = jb_node_child(doc, bound, "enabled", JB_NS_SM);
+    struct jb_str text;
     int rc = JB_EINVAL;
 
     if (wants_bind(c) && who)
-        rc = jb__login_take_jid(c, jb_str_trim(jb_node_text(doc, who, &c->arena)));
+        rc = jb__text_of(doc, who, &c->arena, &text);
+    if (rc == 0)
+        rc = jb__login_take_jid(c, jb_str_trim(text));
     if (rc != 0) {
         jb__login_fail(c, rc, "the server bound no address of ours");
         return;
@@ -325,8 +351,9 @@ static void take_binding(struct jb_client *c, const struct jb_doc *doc, uint16_t
     jb_stream_bound(&c->stream);
     if (enabled && c->login->can_enable) {
         jb_stream_sm_enabled_inline(&c->stream);
-        rc = jb__login_take_sm(c, jb_node_attr(doc, enabled, "id", &c->arena),
-                               jb_xml_is_true(jb_node_attr(doc, enabled, "resume", &c->arena)));
+        rc = jb__attr_of(doc, enabled, "id", &c->arena, &text);
+        if (rc == 0)
+            rc = jb__login_take_sm(c, text, jb_node_attr_is_true(doc, enabled, "resume"));
     }
     if (rc != 0)
         jb__login_fail(c, rc, "");
@@ -338,10 +365,13 @@ static void on_success(struct jb_client *c, const struct jb_doc *doc)
 {
     uint16_t data = child(doc, 0, "additional-data", ns_sasl2);
     uint16_t bound = child(doc, 0, "bound", ns_bind2);
+    struct jb_str text = JB_STR_NONE;
+    int rc = data ? jb__text_of(doc, data, &c->arena, &text) : 0;
 
-    if (!is_proven(c, data ? jb_str_trim(jb_node_text(doc, data, &c->arena)) : JB_STR_NONE))
+    if (rc == 0 && !is_proven(c, jb_str_trim(text)))
         return;
-    int rc = keep_token(c, doc);
+    if (rc == 0)
+        rc = keep_token(c, doc);
     if (rc != 0) {
         jb__login_fail(c, rc, "");
         return;
@@ -354,6 +384,16 @@ static void on_success(struct jb_client *c, const struct jb_doc *doc)
         take_binding(c, doc, bound);
     else
         c->login->step = JB__STEP_RESTART; /* features follow, without a restart */
+}
+
+static void on_challenge(struct jb_client *c, const struct jb_doc *doc)
+{
+    struct jb_str text;
+
+    if (jb__text_of(doc, 0, &c->arena, &text) != 0)
+        jb__login_fail(c, JB_ENOMEM, "");
+    else
+        jb__login_on_challenge(c, jb_str_trim(text));
 }
 
 /* A token that is refused has had its time: back to the password, if there is one. */
@@ -381,7 +421,7 @@ bool jb__sasl2_on_element(struct jb_client *c, const struct jb_doc *doc)
     if (!c->login->is_sasl2 || c->login->step != JB__STEP_AUTH)
         jb__login_fail(c, 0, "an answer to no authentication");
     else if (jb_str_eqz(name, "challenge") && !c->login->with_token)
-        jb__login_on_challenge(c, jb_str_trim(jb_node_text(doc, 0, &c->arena)));
+        on_challenge(c, doc);
     else if (jb_str_eqz(name, "success"))
         on_success(c, doc);
     else if (jb_str_eqz(name, "failure"))

@@ -31,7 +31,7 @@ static int begin(struct day *d)
 }
 
 /* What is special about it. */
-enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE, WITH_SASL2, WITH_LONG_ANSWERS };
+enum kind { PLAIN_DAY, WITHOUT_SM, WITH_DEFLATE, WITH_SASL2, WITH_LONG_ANSWERS, WITH_ODD_WORDS };
 
 static void day_of_a_client(struct failing_alloc *f, void *ctx)
 {
@@ -44,6 +44,7 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
     server.may_deflate = kind == WITH_DEFLATE;
     server.is_sasl2 = kind == WITH_SASL2;
     server.is_wordy = kind == WITH_LONG_ANSWERS;
+    server.is_odd = kind == WITH_ODD_WORDS;
     server.config.limits.deflate_threshold_bytes = 1;
     if (kind == WITH_DEFLATE)
         d.text = long_text;
@@ -99,6 +100,16 @@ static void out_of_memory_in_one_round(void **state)
 static void out_of_memory_for_long_answers(void **state)
 {
     enum kind kind = WITH_LONG_ANSWERS;
+
+    (void)state;
+    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
+}
+
+/* That there was no memory for a mechanism's name does not mean that there is no mechanism; nor is
+ * a message that there was no memory to judge a good one. */
+static void out_of_memory_for_odd_words(void **state)
+{
+    enum kind kind = WITH_ODD_WORDS;
 
     (void)state;
     assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
@@ -236,6 +247,7 @@ int main(void)
         cmocka_unit_test(out_of_memory_while_compressing),
         cmocka_unit_test(out_of_memory_in_one_round),
         cmocka_unit_test(out_of_memory_for_long_answers),
+        cmocka_unit_test(out_of_memory_for_odd_words),
         cmocka_unit_test(an_idle_client_is_small),
         cmocka_unit_test(settings_have_ranges),
         cmocka_unit_test(addresses_are_looked_at),
