@@ -122,11 +122,11 @@ class JabirudTest(unittest.TestCase):
 
     def test_leaving_waits_for_what_was_sent(self):
         with self.client() as romeo, self.client() as juliet:
-            juliet.do("connect juliet@localhost secret", "ok")
+            juliet.do("connect juliet@localhost/window secret", "ok")
             juliet.expect("online")
             romeo.do("connect romeo@localhost secret", "ok")
             romeo.expect("online")
-            number = romeo.do("message juliet@localhost parting is such sweet sorrow", r"\d+")
+            number = romeo.do("message juliet@localhost/window parting is such sweet sorrow", r"\d+")
             romeo.do("disconnect")
             romeo.expect(f"acked {number}")
             romeo.expect("offline requested -1")
@@ -134,7 +134,7 @@ class JabirudTest(unittest.TestCase):
 
     def test_what_is_said_offline_is_sent_once(self):
         with self.client() as romeo, self.client() as juliet:
-            juliet.do("connect juliet@localhost secret", "ok")
+            juliet.do("connect juliet@localhost/window secret", "ok")
             juliet.expect("online")
             romeo.do("send <message/>", "not possible in this state")
             romeo.do("connect romeo@localhost secret", "ok")
@@ -142,10 +142,10 @@ class JabirudTest(unittest.TestCase):
             romeo.do("disconnect")
             romeo.expect("offline requested")
             romeo.do("send <presence/>", "not possible in this state")
-            number = romeo.do("message juliet@localhost said while away", r"\d+")
+            number = romeo.do("message juliet@localhost/window said while away", r"\d+")
             romeo.do("connect romeo@localhost secret", "ok")
             romeo.expect(f"acked {number}")
-            romeo.do("message juliet@localhost the end")
+            romeo.do("message juliet@localhost/window the end")
             juliet.expect("the end")
             self.assertEqual(sum("said while away" in line for line in juliet.said()), 1)
 

@@ -8,7 +8,8 @@ import threading
 import unittest
 
 from client import Client
-from peers import Ejabberd, Peer, Prosody
+from peers import START_S, Ejabberd, Peer, Prosody
+from server import eventually
 
 QUICK = {"BACKOFF_LEAST_MS": 10, "BACKOFF_MOST_MS": 100}
 
@@ -99,6 +100,8 @@ class Jabirud(Peer):
         if os.getuid() == 0:
             shutil.chown(key, "nobody")  # a server that root starts becomes somebody else
         self.spawn([os.environ["JABIRUD"], "--data", str(data), "--config", str(config)])
+        # Its ports are open from the first moment on; that it can be administered is a word behind that.
+        eventually(lambda: self.log.read_text().count("listening on ") == 2, "the server to begin", START_S)
         users = self.folder / "users.txt"
         users.write_text("romeo@localhost secret\njuliet@localhost secret\n")
         users.chmod(0o600)
@@ -131,8 +134,9 @@ class Story:
             romeo.do("connect romeo@localhost secret", "ok")
             juliet.do("connect juliet@localhost secret", "ok")
             romeo.expect(rf"online romeo@localhost/\S+ {self.security}")
-            juliet.expect(r"online juliet@localhost/\S+ plain SCRAM-SHA")
-            number = romeo.do("message juliet@localhost But soft", r"\d+")
+            # To this session of hers: before her presence is there, one that another test left would get it.
+            jid = juliet.expect(r"online (juliet@localhost/\S+) plain SCRAM-SHA").group(1)
+            number = romeo.do(f"message {jid} But soft", r"\d+")
             juliet.expect("But soft")
             romeo.expect(f"acked {number}")
             n = romeo.do("request get localhost <query xmlns='http://jabber.org/protocol/disco#info'/>", r"\d+")
