@@ -23,6 +23,7 @@ import test_sasl2  # noqa: E402
 from certs import Authority  # noqa: E402
 from peer import SM, Peer  # noqa: E402
 from peers import Ejabberd, Prosody  # noqa: E402
+from ports import Port  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 JABIRU, JABIRUD = os.environ["JABIRU"], os.environ["JABIRUD"]
@@ -227,11 +228,10 @@ class Plain(Everywhere, OnJabirud):
                     start_new_session=True)
 
     def test_nobody_there(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        for command in COMMANDS:
-            args = {"send": ["--to", "juliet@localhost", "x"]}.get(command, [])
-            self.run_it(command, *args, "--url", f"ws://127.0.0.1:{port}/", status=3, err="refused")
+        with Port() as port:
+            for command in COMMANDS:
+                args = {"send": ["--to", "juliet@localhost", "x"]}.get(command, [])
+                self.run_it(command, *args, "--url", f"ws://127.0.0.1:{port}/", status=3, err="refused")
 
     def test_a_server_that_says_nothing(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:

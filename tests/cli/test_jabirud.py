@@ -24,6 +24,7 @@ import urllib.request
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "harness"), str(TESTS / "adversarial")]
+from ports import Port  # noqa: E402
 from server import Server  # noqa: E402
 from xmpp import FRAMING, SASL, Xmpp, b64  # noqa: E402
 
@@ -303,9 +304,8 @@ class Sessions(unittest.TestCase):
 class Drain(unittest.TestCase):
     def drained(self, config):
         """A server that has drained one session; what the session saw of it, and the server's health."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            metrics = free.getsockname()[1]
-        with Server(JABIRUD, JABIRU, config=f'metrics_listen = "127.0.0.1:{metrics}"\n' + config) as server:
+        with Port() as metrics, \
+                Server(JABIRUD, JABIRU, config=f'metrics_listen = "127.0.0.1:{metrics}"\n' + config) as server:
             server.add_user("romeo@localhost", "secret")
             with Xmpp(server.url) as client, Xmpp(server.url) as early:
                 client.login("romeo", "secret")

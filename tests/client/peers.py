@@ -14,14 +14,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "harness"))
 from certs import Authority  # noqa: E402
+from ports import Port  # noqa: E402
 
 START_S = 60
 STOP_S = 30
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 class Peer:
@@ -32,9 +28,14 @@ class Peer:
         self.folder.chmod(0o755)
         self.authority = Authority()
         self.ca = self.authority.ca
-        self.port, self.tls_port = free_port(), free_port()
+        self.held = []  # ports
+        self.port, self.tls_port = self.take_port(), self.take_port()
         self.process = None
         self.log = self.folder / "output"
+
+    def take_port(self):
+        self.held.append(Port())
+        return self.held[-1].number
 
     @property
     def url(self):
@@ -86,6 +87,8 @@ class Peer:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(STOP_S)
+        for port in self.held:
+            port.close()
         if kind is not None:
             print(self.log.read_text()[-3000:])
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -184,7 +187,7 @@ class Ejabberd(Peer):
             user = pwd.getpwnam("ejabberd")
             for path in [self.folder, *self.folder.rglob("*")]:
                 os.chown(path, user.pw_uid, user.pw_gid)
-        self.env = {**os.environ, "ERL_EPMD_PORT": str(free_port()), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(self.folder)}
+        self.env = {**os.environ, "ERL_EPMD_PORT": str(self.take_port()), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(self.folder)}
         self.command = ["ejabberdctl", "--config", str(config), "--ctl-config", str(self.folder / "ctl.cfg"), "--logs",
                         str(self.folder / "logs"), "--spool", str(self.folder / "spool"), "--node",
                         f"jabiru{self.port}@localhost"]
