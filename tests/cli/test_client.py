@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "client")]
 import parts  # noqa: E402
 from server import COMPLAINTS, SANITIZER_DEFAULTS, Lines, Server, eventually  # noqa: E402
+import test_peers  # noqa: E402
 import test_sasl2  # noqa: E402
 from certs import Authority  # noqa: E402
 from peer import SM, Peer  # noqa: E402
@@ -161,6 +162,31 @@ class Everywhere:
             romeo.wait_for(r"no such command: /bogus")
             self.assertEqual((romeo.end(), juliet.end()), (0, 0))
 
+    def roster_shows(self, chat, start):
+        eventually(lambda: chat.type("/roster\n") or [line for line in chat.out.all() if line.startswith(start)],
+                   start, WAIT_S, 0.2)
+
+    def test_contacts(self):
+        with Running("chat", env=self.account("romeo")) as romeo, Running("chat", env=self.account("juliet")) as juliet:
+            romeo.type("/add juliet@localhost\n")
+            juliet.wait_for("romeo@localhost wants to see when you are online")
+            juliet.type("/accept romeo@localhost\n")
+            romeo.wait_for("you see now when juliet@localhost is online")
+            romeo.wait_for("juliet@localhost wants to see")
+            romeo.type("/accept juliet@localhost\n")
+            romeo.wait_for("-- juliet@localhost is online")
+            juliet.wait_for("you see now when romeo@localhost is online")
+            # Changes of the list come when the server has stored them, which may be behind the presence.
+            self.roster_shows(romeo, "on  juliet@localhost")
+            self.assertEqual(juliet.end(), 0)
+            romeo.wait_for("-- juliet@localhost is offline")
+            romeo.type("/remove juliet@localhost\n")
+            self.assertEqual(romeo.end(), 0)
+
+    def test_nobody_has_that_resource(self):
+        for command in ("ping", "disco"):
+            self.run_it(command, "juliet@localhost/nowhere", status=1)
+
     def test_a_wrong_password(self):
         for command in COMMANDS:
             args = {"send": ["--to", "juliet@localhost", "x"]}.get(command, [])
@@ -293,27 +319,6 @@ class Plain(Everywhere, OnJabirud):
             self.roster_shows(chat, "off romeo@localhost  ")
             self.assertEqual(chat.end(), 0)
         self.assertFalse([line for line in chat.out.all() if HIDDEN.search(line)])
-
-    def roster_shows(self, chat, start):
-        eventually(lambda: chat.type("/roster\n") or [line for line in chat.out.all() if line.startswith(start)],
-                   start, WAIT_S, 0.2)
-
-    def test_contacts(self):
-        with Running("chat", env=self.account("romeo")) as romeo, Running("chat", env=self.account("juliet")) as juliet:
-            romeo.type("/add juliet@localhost\n")
-            juliet.wait_for("romeo@localhost wants to see when you are online")
-            juliet.type("/accept romeo@localhost\n")
-            romeo.wait_for("you see now when juliet@localhost is online")
-            romeo.wait_for("juliet@localhost wants to see")
-            romeo.type("/accept juliet@localhost\n")
-            romeo.wait_for("-- juliet@localhost is online")
-            juliet.wait_for("you see now when romeo@localhost is online")
-            # Changes of the list come when the server has stored them, which may be behind the presence.
-            self.roster_shows(romeo, "on  juliet@localhost")
-            self.assertEqual(juliet.end(), 0)
-            romeo.wait_for("-- juliet@localhost is offline")
-            romeo.type("/remove juliet@localhost\n")
-            self.assertEqual(romeo.end(), 0)
 
     def test_the_history(self):
         with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo:
@@ -557,6 +562,7 @@ class OnOthers:
     """Other people's servers."""
 
     together = 30  # they take seconds to start
+    notices = True  # as in test_peers.py
 
     @classmethod
     def setUpClass(cls):
@@ -571,6 +577,27 @@ class OnOthers:
 
     def endpoint(self):
         return {"JABIRU_URL": self.server.url}
+
+
+    def test_a_chat_across_a_cut_line(self):
+        url = self.endpoint()["JABIRU_URL"]
+        port = int(re.search(r":(\d+)/", url).group(1))
+        line = test_peers.Line(port, self.notices)
+        self.addCleanup(line.close)
+        env = self.account("romeo", JABIRU_URL=url.replace(f":{port}/", f":{line.port}/"))
+        with Running("chat", "juliet@localhost", env=env) as romeo, self.listening() as juliet:
+            romeo.type("before\n")
+            juliet.wait_for(">before<")
+            line.cut()
+            romeo.wait_for("^-- offline: .*; next attempt in ")
+            romeo.type("said meanwhile\n")
+            line.mend()
+            romeo.wait_for("^-- online again")
+            romeo.type("the end\n")
+            juliet.wait_for(">the end<")
+            self.assertEqual((romeo.end(), juliet.end(signal.SIGINT)), (0, 0))
+        self.assertEqual([text for line in juliet.out.all() for text in re.findall("<body>(.*)</body>", line)],
+                         ["before", "said meanwhile", "the end"])
 
 
 class OnOthersOverTls(OnOthers):
@@ -593,11 +620,11 @@ class OnProsodyOverTls(OnOthersOverTls, Everywhere, Client):
 
 
 class OnEjabberd(OnOthers, Everywhere, Client):
-    kind = Ejabberd
+    kind, notices = Ejabberd, False
 
 
 class OnEjabberdOverTls(OnOthersOverTls, Everywhere, Client):
-    kind = Ejabberd
+    kind, notices = Ejabberd, False
 
 
 class OnTerminal(OnJabirud):
