@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/admin.h"
 
+#include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "server/boot.h"
@@ -190,6 +191,7 @@ static void on_stats(struct control_call *call)
     COUNTERS(STATS_ROW)
 #undef STATS_ROW
     json_object_set_new(result, "reactors", json_integer(s->reactor_count));
+    json_object_set_new(result, "allocated_bytes", json_integer((json_int_t)jb__counted_bytes()));
     json_object_set_new(result, "store_units", json_integer((json_int_t)store.units));
     json_object_set_new(result, "store_commits", json_integer((json_int_t)store.batches));
     json_object_set_new(result, "store_waiting", json_integer(store.waiting));
@@ -257,6 +259,9 @@ static int write_metrics(void *ctx, struct jb__buf *out)
         rc = put_metric(out, name, kind, help, sum.field);
     COUNTERS(METRIC_ROW)
 #undef METRIC_ROW
+    if (rc == 0)
+        rc = put_metric(out, "jabiru_allocated_bytes", "gauge",
+                        "memory taken by the server and its TLS library", jb__counted_bytes());
     if (rc == 0)
         rc = write_limits(out, &sum);
     return rc == 0 ? write_store(out, s) : rc;

@@ -11,6 +11,7 @@
 #include "server/conn.h"
 #include "server/control.h"
 #include "server/identity.h"
+#include "server/memory.h"
 #include "server/module.h"
 #include "server/profile.h"
 #include "server/sandbox.h"
@@ -40,6 +41,7 @@ struct boot {
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
     uv_timer_t deadline;    /* of the shutdown */
     struct supervisor supervisor;
+    struct memory memory;
     int log_fd;
     bool stopping;
     bool reactors_told;
@@ -429,6 +431,7 @@ void boot_all_gone(struct server *s)
     b->reactors_told = true;
     uv_close((uv_handle_t *)&b->deadline, NULL);
     supervisor_stop(&b->supervisor);
+    memory_stop(&b->memory);
     control_close(s->control, on_control_closed, s);
 }
 
@@ -512,6 +515,7 @@ static void start_first(struct server *s)
     uv_timer_init(loop, &b->deadline);
     b->deadline.data = s;
     supervisor_start(&b->supervisor);
+    memory_start(&b->memory, loop, MEMORY_LOOK_MS);
     for (size_t i = 0; i < s->listener_count; i++)
         listener_start(&s->listeners[i]);
 }

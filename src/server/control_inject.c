@@ -4,14 +4,12 @@
 #ifdef JABIRU_TEST_HOOKS
 
 #include "base/inject.h"
-#include "net/inject.h"
 #include "store/inject.h"
 
 #include <stdlib.h>
 
 bool inject_begin(void)
 {
-    jb__net_inject_begin();
     store_inject_begin();
     return jb__inject_parse(getenv("JABIRU_INJECT"));
 }
