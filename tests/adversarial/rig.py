@@ -205,6 +205,10 @@ class Rig:
             found = re.search(pattern, answer.read().decode())
         return float(found.group(1)) if found else 0.0
 
+    def allocated(self):
+        """Bytes that the server's own code and OpenSSL hold: what RSS is without the allocator's habits."""
+        return int(self.metric(r"jabiru_allocated_bytes ([0-9]+)"))
+
     def limit_count(self, limit):
         """How often the server says that this limit has bitten."""
         return self.metric(settings.LIMIT_METRIC % limit)
