@@ -392,10 +392,10 @@ def test_crowd(options):
         note("limits reached", counted)
         memory = judge_memory(crowd, sizes, peak - before[0])
         resumed = asyncio.run(all_come_back(crowd, server))
-        judge_guests(crowd, counted)
-        judge_archive(crowd, server)
         memory += ", " + back_again(server, before, crowd.accounts)
         print(f"# {memory}", flush=True)
+        judge_archive(crowd, server)
+        judge_guests(crowd, counted)
         # What a clock says comes last: it may be the machine's fault, and then the rest is known all the same.
         judge_lives(crowd)
         canary = judge_canary(measured)

@@ -143,8 +143,11 @@ class EarlyFlood(Flood):
         raise Gone("enough")
 
     def verdict(self):
-        """What was served came late enough, or visit() had failed; how much is cut off is another limit's."""
-        check(self.made > self.most(), f"{self.limit}: {self.made} octets are no flood")
+        """What was served came late enough, or visit() had failed; how much is cut off is another limit's.
+
+        The rate is each connection's, and ten seconds' worth in one go is a flood however seldom it comes."""
+        least = self.SIZE * self.PIECES
+        check(self.made >= least > self.burst_s * self.rate * SLACK, f"{self.limit}: {self.made} octets are no flood")
 
 
 class FrameFlood(Flood):
