@@ -6,7 +6,7 @@
 
 #include <malloc.h>
 
-enum { FALL_BYTES = 16 * 1024 * 1024 }; /* less is not worth the trouble */
+enum { FALL_BYTES = 8 * 1024 * 1024 }; /* less is not worth the trouble */
 
 bool memory_has_fallen(size_t most, size_t now)
 {

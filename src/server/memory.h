@@ -4,7 +4,7 @@
  * glibc returns what is free at the end of a heap by itself, but not what lies between two blocks
  * that live on: after a thousand clients with full queues, nearly all of it.  The first reactor
  * looks once a second; when what is allocated has been half of the most since the last time or
- * less, and 16 MiB below it, for some seconds, a thread of libuv's pool has it return whole free
+ * less, and 8 MiB below it, for some seconds, a thread of libuv's pool has it return whole free
  * pages. */
 #ifndef SERVER_MEMORY_H
 #define SERVER_MEMORY_H

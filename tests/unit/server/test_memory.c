@@ -27,9 +27,9 @@ static void test_how_far_is_far(void **state)
     assert_false(memory_has_fallen(0, 0));
     assert_false(memory_has_fallen(40 * MIB, 40 * MIB));
     assert_false(memory_has_fallen(40 * MIB, 50 * MIB));
-    assert_false(memory_has_fallen(24 * MIB, 8 * MIB + 1));
-    assert_true(memory_has_fallen(24 * MIB, 8 * MIB)); /* 16 MiB */
-    assert_true(memory_has_fallen(16 * MIB, 0));
+    assert_false(memory_has_fallen(12 * MIB, 4 * MIB + 1));
+    assert_true(memory_has_fallen(12 * MIB, 4 * MIB)); /* 8 MiB */
+    assert_true(memory_has_fallen(8 * MIB, 0));
     assert_false(memory_has_fallen((size_t)400 * MIB, (size_t)200 * MIB + 1));
     assert_true(memory_has_fallen((size_t)400 * MIB, (size_t)200 * MIB)); /* half */
 }
