@@ -49,7 +49,8 @@ class Hostile(unittest.TestCase):
             c.expect("offline requested")
             peer.check()
         self.assertGreater(len(masks), 2000)
-        self.assertEqual(len(set(masks)), len(masks))  # 2000 of 2^32: two alike once in 2000 runs
+        # 2000 of 2^32: two are alike once in 2000 runs, and another two once in ten million.
+        self.assertGreaterEqual(len(set(masks)), len(masks) - 1)
         ones = sum(bin(int.from_bytes(m, "big")).count("1") for m in masks)
         self.assertLess(abs(ones / (32 * len(masks)) - 0.5), 0.02)
 
