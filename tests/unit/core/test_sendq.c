@@ -201,6 +201,55 @@ static void sends_again_after_rewinding(void **state)
     jb_stanza_unref(s);
 }
 
+/* A rewound queue goes behind what waits already, which does not count any more. */
+static void check_splice(uint32_t waiting, uint32_t saved)
+{
+    struct jb_sendq to, from;
+
+    jb_sendq_init(&to, &jb_allocator_libc);
+    jb_sendq_init(&from, &jb_allocator_libc);
+    from.keep = true;
+    from.queued = from.sent = from.acked = UINT32_MAX;
+    for (uint32_t i = 0; i < waiting; i++)
+        assert_int_equal(jb_sendq_push_saved(&to, JB_STR("<waiting/>"), 0), 0);
+    for (uint32_t i = 0; i < saved; i++)
+        assert_int_equal(jb_sendq_push_saved(&from, JB_STR("<saved/>"), i + 1), 0);
+    send_all(&from);
+    jb_sendq_rewind(&from);
+    jb_sendq_splice(&to, &from);
+    assert_true(!from.first && !from.unsent && from.queued == 0 && from.bytes_unsent == 0);
+    assert_ptr_equal(from.alloc, &jb_allocator_libc);
+    assert_int_equal(to.bytes_unsent, 10 * waiting + 8 * saved);
+    assert_int_equal(to.queued, (uint32_t)(UINT32_MAX + saved));
+    assert_int_equal(jb_sendq_push_raw(&to, JB_STR("<new/>")), 0);
+    for (uint32_t i = 0; i < waiting; i++) {
+        assert_str_equal(next_text(&to), "<waiting/>");
+        jb_sendq_sent(&to);
+        assert_true(to.kept == 0 && to.sent == UINT32_MAX && to.acked == UINT32_MAX);
+    }
+    for (uint32_t i = 0; i < saved; i++) {
+        assert_str_equal(next_text(&to), "<saved/>");
+        jb_sendq_sent(&to);
+        assert_true(to.kept == i + 1 && to.sent == i && to.acked == UINT32_MAX);
+    }
+    assert_str_equal(next_text(&to), "<new/>");
+    jb_sendq_sent(&to);
+    assert_true(!to.unsent && to.bytes_unsent == 0 && to.bytes_unacked == 8 * saved && to.keep);
+    jb_sendq_ack(&to, to.sent);
+    assert_int_equal(taken(&to), saved == 0 ? 0 : saved == 1 ? 1 : 12);
+    assert_null(to.first);
+    jb_sendq_deinit(&to);
+}
+
+static void splices(void **state)
+{
+    (void)state;
+
+    for (uint32_t waiting = 0; waiting < 3; waiting++)
+        for (uint32_t saved = 0; saved < 3; saved++)
+            check_splice(waiting, saved);
+}
+
 /* Without stream management only what somebody asked about is kept. */
 static void keeps_what_has_a_tag(void **state)
 {
@@ -223,6 +272,10 @@ static void keeps_what_has_a_tag(void **state)
     jb_stanza_unref(s);
 }
 
+/* Longer than what is kept free for addresses. */
+#define PREFIX "pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp"
+#define ADDED  "<x xmlns='yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy'/>"
+
 static void wraps(void **state)
 {
     static const struct {
@@ -240,6 +293,8 @@ static void wraps(void **state)
           "<c:iq xmlns:c='jabber:client' type=\"get\" to='e@f'><x xmlns='y'/></c:iq>" },
         { "<presence xmlns='jabber:client' ></presence >", "e@f", "",
           "<presence xmlns='jabber:client' to='e@f'></presence>" },
+        { "<" PREFIX ":iq xmlns:" PREFIX "='jabber:client' type='get'/>", NULL, ADDED,
+          "<" PREFIX ":iq xmlns:" PREFIX "='jabber:client' type='get'>" ADDED "</" PREFIX ":iq>" },
     };
     (void)state;
 
@@ -278,7 +333,10 @@ static void short_of_memory(struct failing_alloc *f, void *ctx)
     rc = jb_sendq_push_raw(&q, JB_STR("<a/>"));
     pushed += rc == 0;
     assert_true(rc == 0 || rc == JB_ENOMEM);
-    assert_int_equal(pushed == 3, !f->failed);
+    rc = jb_sendq_push_saved(&q, JB_STR("<message/>"), 0);
+    pushed += rc == 0;
+    assert_true(rc == 0 || rc == JB_ENOMEM);
+    assert_int_equal(pushed == 4, !f->failed);
     while (q.unsent)
         jb_sendq_sent(&q);
     assert_int_equal(q.bytes_unsent, 0);
@@ -290,7 +348,7 @@ static void out_of_memory(void **state)
     struct jb_stanza *s = sealed(MESSAGE);
     (void)state;
 
-    assert_int_equal(failing_alloc_loop(short_of_memory, s), 3);
+    assert_int_equal(failing_alloc_loop(short_of_memory, s), 4);
     assert_int_equal(s->refs, 1);
     jb_stanza_unref(s);
 }
@@ -304,6 +362,7 @@ int main(void)
         TEST(keeps_what_is_not_acknowledged),
         TEST(acknowledges),
         TEST(sends_again_after_rewinding),
+        TEST(splices),
         TEST(keeps_what_has_a_tag),
         TEST(wraps),
         TEST(out_of_memory),

@@ -47,12 +47,21 @@ static const struct jb_sm_grant elsewhere = { .id = JB_STR_INIT("x"),
                                               .max_s = 600,
                                               .location = JB_STR_INIT("[::1]:5280") };
 
-static void enable(void)
+/* With what was said before it. */
+static void enable_after(const char *said)
 {
+    char wanted[256];
+
     hear(ENABLE);
     expect_events("enable; ");
     assert_int_equal(jb_stream_sm_enabled(&play.s, &grant), 0);
-    expect_said(ENABLED);
+    snprintf(wanted, sizeof wanted, "%s" ENABLED, said);
+    expect_said(wanted);
+}
+
+static void enable(void)
+{
+    enable_after("");
 }
 
 #define A(h) "<a " SM " h='" h "'/>"
@@ -87,7 +96,7 @@ static void reads_the_wish(void **state)
         { "resume='1' max='60'", true, 60 },
         { "resume='TRUE'", false, 0 },
         { "resume='false' max='4294967295'", false, UINT32_MAX },
-        { "max='4294967296'", false, 0 },
+        { "max='4294967301'", false, 0 },
         { "max='-1'", false, 0 },
         { "max='soon'", false, 0 },
     };
@@ -160,8 +169,10 @@ static void answers_once_however_often_it_is_asked(void **state)
     expect_said("[" A("0") "] "); /* nobody has said that it is handled */
     jb_stream_sm_handled(&play.s, play.s.received);
     expect_said("");
+    assert_int_equal(play.s.sm.told, play.s.sm.in_base);
     jb_stream_sm_tell(&play.s);
     expect_said("[" A("2") "] ");
+    assert_int_equal(play.s.sm.told, play.s.received);
     end();
 }
 
@@ -182,6 +193,7 @@ static void keeps_and_lets_go(void **state)
                 "[<message xmlns='jabber:client' id='2'/>] [<r " SM "/>] ");
     jb_stream_sm_ask(&play.s); /* asked already */
     expect_said("");
+    assert_int_equal(jb_stream_render_bytes(&play.s), 0);
     hear(A("0"));
     expect_events("enable; acked; ");
     expect_taken("9 "); /* sent before counting began */
@@ -192,6 +204,7 @@ static void keeps_and_lets_go(void **state)
     hear(A("2"));
     expect_taken("0 ");
     jb_stream_sm_ask(&play.s);
+    assert_true(jb_stream_render_bytes(&play.s) <= 2 * (JB_WS_HEAD_BYTES + 64));
     expect_said("[<r " SM "/>] ");
     end();
 }
@@ -205,9 +218,10 @@ static void keeps_and_lets_go(void **state)
 
 static void refuses_counts_that_cannot_be(void **state)
 {
-    static const char *const malformed[] = { "<a " SM "/>", A(""),           A("-1"),  A(" 1"),
-                                             A("+1"),       A("4294967296"), A("00000000001"),
-                                             A("abc"), A("1.0") };
+    static const char *const malformed[] = { "<a " SM "/>",    A(""),    A("-1"),
+                                             A(" 1"),          A("+1"),  A("4294967296"),
+                                             A("00000000001"), A("abc"), A("1.0"),
+                                             A("1:"),          A("/1") };
     (void)state;
 
     for (size_t i = 0; i < COUNT(malformed); i++) {
@@ -239,6 +253,25 @@ static void refuses_counts_that_cannot_be(void **state)
     expect_events("acked; fault undefined-condition 1000; ");
     expect_said(TOO_HIGH("1", "2"));
     end();
+    begin(JB_STREAM_STATE_BOUND);
+    say("0", 0); /* before counting begins */
+    enable_after("[<message xmlns='jabber:client' id='0'/>] ");
+    hear(A("1"));
+    expect_said(TOO_HIGH("1", "0"));
+    end();
+}
+
+static void refuses_with_what_is_known(void **state)
+{
+    (void)state;
+    begin(JB_STREAM_STATE_BINDING);
+    assert_int_equal(jb_stream_sm_failed(&play.s, JB_STANZA_ITEM_NOT_FOUND, NULL), 0);
+    assert_int_equal(
+        jb_stream_sm_failed(&play.s, JB_STANZA_ITEM_NOT_FOUND, &(uint32_t){ UINT32_MAX }), 0);
+    expect_said(FAILED("item-not-found") "[<failed " SM " h='4294967295'><item-not-found "
+                                         "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                                         "</failed>] ");
+    end();
 }
 
 static void resumes(void **state)
@@ -257,6 +290,7 @@ static void resumes(void **state)
     say("3", 3);
     jb_stream_sm_detach(&play.s, &saved);
     assert_null(play.s.out.first);
+    assert_false(play.s.sm.on);
     end();
 
     begin(JB_STREAM_STATE_BINDING);
@@ -280,6 +314,49 @@ static void resumes(void **state)
     jb_stream_sm_handled(&play.s, play.s.received);
     hear("<r " SM "/>");
     expect_said("[" A("2") "] ");
+    end();
+}
+
+/* What one side owed the other when the connection was lost is not owed on the next one: <resumed/>
+ * says it all. */
+static void questions_end_with_the_connection(void **state)
+{
+    struct jb_sm_saved saved;
+    (void)state;
+
+    for (int sent = 0; sent < 2; sent++) {
+        begin(JB_STREAM_STATE_BOUND);
+        enable();
+        hear(MESSAGE);
+        jb_stream_sm_handled(&play.s, play.s.received);
+        jb_stream_sm_tell(&play.s);
+        jb_stream_sm_ask(&play.s);
+        if (sent)
+            expect_said("[" A("1") "] [<r " SM "/>] ");
+        jb_stream_sm_detach(&play.s, &saved);
+        end();
+        begin(JB_STREAM_STATE_BINDING);
+        assert_int_equal(jb_stream_sm_resumed(&play.s, &saved, JB_STR("x")), 0);
+        assert_int_equal(play.s.sm.told, saved.received);
+        expect_said("[<resumed " SM " previd='x' h='1'/>] ");
+        jb_stream_sm_ask(&play.s);
+        expect_said("[<r " SM "/>] ");
+        end();
+    }
+}
+
+/* A session that was read back from the store has a queue that nobody told to keep anything. */
+static void a_restored_session_keeps(void **state)
+{
+    struct jb_sm_saved saved = { .sm.on = true };
+    (void)state;
+
+    begin(JB_STREAM_STATE_BINDING);
+    jb_sendq_init(&saved.out, &jb_allocator_libc);
+    assert_int_equal(jb_sendq_push_saved(&saved.out, JB_STR("<message/>"), 0), 0);
+    assert_int_equal(jb_stream_sm_resumed(&play.s, &saved, JB_STR("x")), 0);
+    expect_said("[<resumed " SM " previd='x' h='0'/>] [<message/>] ");
+    assert_int_equal(play.s.out.kept, 1);
     end();
 }
 
@@ -382,12 +459,14 @@ static void no_answer_goes_behind_the_farewell(void **state)
     end();
 }
 
+/* The event of an element that has a pong behind it. */
 static struct jb_stream_event hear_once(struct jb_stream *s, enum jb_role from, const char *text)
 {
     struct jb_stream_event ev;
     struct wire w = { 0 };
 
     wire_frame(&w, from, 0x81, jb_strz(text));
+    wire_frame(&w, from, 0x8a, JB_STR_NONE);
     jb_stream_feed(s, w.p, w.n);
     jb_stream_next(s, &arena, &ev);
     (void)jb_stream_rest(s);
@@ -422,6 +501,57 @@ static void each_side_knows_its_own_elements(void **state)
     }
 }
 
+/* Each element makes its one event, or none, and what comes behind it is told after it. */
+static void what_is_told_is_told_at_once(void **state)
+{
+    static const struct {
+        enum jb_stream_state state;
+        bool on;
+        const char *text;
+        enum jb_stream_event_kind kind; /* NONE: it is refused */
+    } rows[] = {
+        { JB_STREAM_STATE_OPEN, false, ENABLE, JB_STREAM_EVENT_FAULT },
+        { JB_STREAM_STATE_BINDING, false, ENABLE, JB_STREAM_EVENT_NONE },
+        { JB_STREAM_STATE_BOUND, false, ENABLE, JB_STREAM_EVENT_SM_ENABLE },
+        { JB_STREAM_STATE_BOUND, true, ENABLE, JB_STREAM_EVENT_NONE },
+        { JB_STREAM_STATE_BOUND, false, "<enabled " SM "/>", JB_STREAM_EVENT_FAULT },
+        { JB_STREAM_STATE_BINDING, false, "<resume " SM " previd='x' h='0'/>",
+          JB_STREAM_EVENT_SM_RESUME },
+        { JB_STREAM_STATE_BINDING, false, "<resume " SM "/>", JB_STREAM_EVENT_FAULT },
+        { JB_STREAM_STATE_BOUND, false, "<resume " SM " previd='x' h='0'/>", JB_STREAM_EVENT_NONE },
+        { JB_STREAM_STATE_BOUND, false, "<r " SM "/>", JB_STREAM_EVENT_NONE },
+        { JB_STREAM_STATE_BOUND, true, "<r " SM "/>", JB_STREAM_EVENT_SM_ASK },
+        { JB_STREAM_STATE_BOUND, false, A("0"), JB_STREAM_EVENT_NONE },
+        { JB_STREAM_STATE_BOUND, true, A("0"), JB_STREAM_EVENT_ACKED },
+        { JB_STREAM_STATE_BOUND, true, A("1"), JB_STREAM_EVENT_FAULT },
+        { JB_STREAM_STATE_BOUND, true, "<a " SM "/>", JB_STREAM_EVENT_FAULT },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct jb_stream_event ev;
+        struct wire w = { 0 };
+        begin(rows[i].state);
+        if (rows[i].on)
+            jb_stream_sm_enabled_inline(&play.s);
+        wire_frame(&w, JB_ROLE_CLIENT, 0x81, jb_strz(rows[i].text));
+        wire_frame(&w, JB_ROLE_CLIENT, 0x8a, JB_STR_NONE);
+        jb_stream_feed(&play.s, w.p, w.n);
+        jb_stream_next(&play.s, &arena, &ev);
+        if (rows[i].kind != JB_STREAM_EVENT_NONE) {
+            assert_int_equal(ev.kind, rows[i].kind);
+            assert_int_equal(ev.words != NULL, ev.kind == JB_STREAM_EVENT_FAULT);
+            assert_int_equal(ev.ws_code, ev.kind == JB_STREAM_EVENT_FAULT ? JB_WS_NORMAL : 0);
+            jb_stream_next(&play.s, &arena, &ev);
+        }
+        assert_int_equal(ev.kind, JB_STREAM_EVENT_ALIVE);
+        jb_stream_next(&play.s, &arena, &ev);
+        assert_int_equal(ev.kind, JB_STREAM_EVENT_NONE);
+        wire_free(&w);
+        end();
+    }
+}
+
 /* A request that cannot even be refused ends the stream: it is never passed over in silence. */
 static void refusal_out_of_memory(struct failing_alloc *f, void *ctx)
 {
@@ -433,7 +563,7 @@ static void refusal_out_of_memory(struct failing_alloc *f, void *ctx)
     s.state = JB_STREAM_STATE_BINDING;
     s.open_sent = true;
     struct jb_stream_event ev = hear_once(&s, JB_ROLE_CLIENT, ENABLE);
-    assert_int_equal(ev.kind, f->failed ? JB_STREAM_EVENT_FAULT : JB_STREAM_EVENT_NONE);
+    assert_int_equal(ev.kind, f->failed ? JB_STREAM_EVENT_FAULT : JB_STREAM_EVENT_ALIVE);
     if (f->failed)
         assert_int_equal(ev.error, JB_STREAM_RESOURCE_CONSTRAINT);
     jb_stream_deinit(&s);
@@ -496,13 +626,17 @@ int main(void)
         TEST(answers_once_however_often_it_is_asked),
         TEST(keeps_and_lets_go),
         TEST(refuses_counts_that_cannot_be),
+        TEST(refuses_with_what_is_known),
         TEST(resumes),
+        TEST(questions_end_with_the_connection),
+        TEST(a_restored_session_keeps),
         TEST(a_resume_without_its_parts_ends_the_stream),
         TEST(wraps),
         TEST(a_pong_acknowledges_what_went_before_its_ping),
         TEST(nothing_is_said_behind_the_farewell),
         TEST(no_answer_goes_behind_the_farewell),
         TEST(each_side_knows_its_own_elements),
+        TEST(what_is_told_is_told_at_once),
         TEST(short_of_memory),
     };
 

@@ -24,7 +24,8 @@ static void note(char *line, size_t cap, const struct jb_ws_event *ev)
         snprintf(line + n, cap - n, "%s %zu '%.*s'; ", ev->opcode == JB_WS_TEXT ? "text" : "binary",
                  ev->bytes, shown, data);
     else if (ev->kind == JB_WS_EVENT_CLOSE)
-        snprintf(line + n, cap - n, "close %u '%.*s'; ", ev->code, shown, data);
+        snprintf(line + n, cap - n, "close %u%s '%.*s'; ", ev->code,
+                 ev->code == JB_WS_NO_CODE && ev->bytes ? " with a reason" : "", shown, data);
     else if (ev->kind == JB_WS_EVENT_FAIL)
         snprintf(line + n, cap - n, "fail %u; ", ev->code);
     else
@@ -50,6 +51,7 @@ static const char *decode_with(struct jb_ws *ws, const struct wire *w, enum arri
                 assert_non_null(ev.words);
         }
         assert_int_equal(n, 0);
+        assert_ptr_equal(p, piece.p + piece.n);
         free((void *)(uintptr_t)piece.p);
         had = total;
     }
@@ -89,6 +91,17 @@ struct play {
     const char *wanted;
 };
 
+/* What happened is told before what comes behind it; nothing counts behind an end. */
+static void check_with_more(struct wire *w, enum jb_role sender, const char *wanted)
+{
+    bool ended = strstr(wanted, "fail") || strstr(wanted, "close");
+    char more[256];
+
+    wire_frame(w, sender, 0x89, JB_STR("more"));
+    snprintf(more, sizeof more, "%s%s", wanted, ended ? "" : "ping 'more'; ");
+    check_in(sender == JB_ROLE_SERVER ? JB_ROLE_CLIENT : JB_ROLE_SERVER, w, more);
+}
+
 static void check_plays(const struct play *plays, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -99,6 +112,7 @@ static void check_plays(const struct play *plays, size_t count)
                  f < plays[i].frames + FRAMES_MOST && (f->first || f->data.p); f++)
                 wire_frame(&w, sender, f->first, f->data);
             check_in((enum jb_role)role, &w, plays[i].wanted);
+            check_with_more(&w, sender, plays[i].wanted);
             wire_free(&w);
         }
     }
@@ -317,6 +331,7 @@ static void lengths(void **state)
         { JB_STR_INIT("\x82\x7f\x00\x00\x00\x00\x00\x01\x11\x70"), "" },
         { JB_STR_INIT("\x82\x7f\x00\x00\x00\x00\x00\x01\x11\x71"), "fail 1009; " },
         { JB_STR_INIT("\x82\x7f\x00\x00\x00\x01\x00\x00\x00\x00"), "fail 1009; " },
+        { JB_STR_INIT("\x82\x7f\x01\x00\x00\x00\x00\x01\x00\x00"), "fail 1009; " },
         { JB_STR_INIT("\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"), "fail 1009; " },
         { JB_STR_INIT("\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"), "fail 1002; " },
         { JB_STR_INIT("\x89\x7e"), "fail 1002; " }, /* at the second byte already */
@@ -471,6 +486,28 @@ static void a_message_keeps_the_limit_it_began_with(void **state)
     jb_ws_deinit(&ws);
 }
 
+/* Before anybody has set limits, the least there is: a byte, in one piece. */
+static void is_born_with_limits(void **state)
+{
+    static const struct play plays[] = {
+        { { FRAME(0x82, "a"), FRAME(0x82, "ab") }, "binary 1 'a'; fail 1009; " },
+        { { FRAME(0x02, ""), FRAME(0x80, "a") }, "fail 1009; " },
+    };
+    struct prng random = { 1 };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(plays); i++) {
+        struct wire w = { 0 };
+        struct jb_ws ws;
+        jb_ws_init(&ws, JB_ROLE_SERVER, &jb_allocator_libc);
+        for (int k = 0; k < 2; k++)
+            wire_frame(&w, JB_ROLE_CLIENT, plays[i].frames[k].first, plays[i].frames[k].data);
+        assert_string_equal(decode_with(&ws, &w, WHOLE, &random), plays[i].wanted);
+        wire_free(&w);
+        jb_ws_deinit(&ws);
+    }
+}
+
 /* Stands for an inflater: doubles each byte; '!' is not valid, '?' finds no memory. */
 static int double_bytes(void *ctx, struct jb_str piece, bool last, struct jb__buf *out)
 {
@@ -618,6 +655,7 @@ int main(void)
         cmocka_unit_test(heads_are_written_in_the_shortest_form),
         cmocka_unit_test(masking_at_every_alignment),
         cmocka_unit_test(memory_follows_what_arrives),
+        cmocka_unit_test(is_born_with_limits),
         cmocka_unit_test(a_message_keeps_the_limit_it_began_with),
         cmocka_unit_test(a_whole_message_is_not_copied),
         cmocka_unit_test(compressed_messages),

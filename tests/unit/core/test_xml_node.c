@@ -21,6 +21,9 @@ static void walks(void **state)
     assert_int_equal(jb_node_next(&doc, e), 0);
     assert_int_equal(jb_node_first(&doc, b), 0);
     assert_int_equal(jb_node_first(&doc, g), 0);
+    assert_str_equal(jb_node_ns(&doc, 0), "jabber:client");
+    assert_str_equal(jb_node_ns(&doc, e), "urn:xmpp:ping");
+    assert_str_equal(jb_node_ns(&doc, b2), "urn:other");
     assert_str_equal(jb_node_xml(&doc, c), "<c xmlns='urn:xmpp:ping'><d/><e><f/></e></c>");
     assert_str_equal(jb_node_xml(&doc, jb_node_first(&doc, e)), "<f/>");
     assert_int_equal(doc.nodes[jb_node_first(&doc, e)].depth, 3);
@@ -38,13 +41,14 @@ static void walks(void **state)
 static void finds_attributes(void **state)
 {
     struct jb_doc doc =
-        parse_good("<p:a b='1'\n\tp:b = \"2'\" xmlns:p='u' c=''  d='/>'  ><e/></p:a>");
+        parse_good("<p:a b='1'\n\tp:b = \"2'\" xmlns:p='u' c=''  d='/>'  ><e f='3' g='4'/></p:a>");
     static const char *const names[] = { "b", "p:b", "xmlns:p", "c", "d" };
     static const char *const values[] = { "1", "2'", "u", "", "/>" };
     struct jb_str name, raw;
     uint32_t at = 0;
     (void)state;
 
+    assert_str_equal(jb_node_name(&doc, 0), "a");
     for (size_t i = 0; i < COUNT(names); i++) {
         assert_true(jb_node_attr_next(&doc, 0, &at, &name, &raw));
         assert_str_equal(name, names[i]);
@@ -59,7 +63,14 @@ static void finds_attributes(void **state)
     assert_int_equal(jb_node_attr(&doc, 0, "x", &arena).n, 0);
     assert_int_equal(jb_node_attr(&doc, 0, "a", &arena).n, 0); /* that is the element's name */
     at = 0;
+    assert_true(jb_node_attr_next(&doc, 1, &at, &name, &raw));
+    assert_true(jb_node_attr_next(&doc, 1, &at, &name, &raw));
+    assert_str_equal(name, "g");
+    assert_str_equal(raw, "4");
     assert_false(jb_node_attr_next(&doc, 1, &at, &name, &raw));
+    doc = parse_good("<a b='1'>c='2'<e>c='2'</e></a>"); /* text is no attribute */
+    assert_false(jb_node_attr_raw(&doc, 0, "c", &raw));
+    assert_false(jb_node_attr_raw(&doc, 1, "c", &raw));
 }
 
 /* XML 1.0 sections 2.11 and 3.3.3. */
@@ -75,6 +86,8 @@ static void attributes_mean_what_xml_says(void **state)
         { "a\tb\nc\rd\r\ne", "a b c d e" },
         { "\r\n\r\n\n\r", "    " },
         { "\na", " a" },
+        { "a\tb", "a b" },
+        { "a\r", "a " },
         { "&#9;&#10;&#13;", "\t\n\r" },
         { "&#13;\n", "\r " },
         { "&amp;lt;", "&lt;" },
@@ -116,6 +129,37 @@ static void text_means_what_xml_says(void **state)
         snprintf(text, sizeof text, "<a>%s</a>", rows[i].raw);
         struct jb_doc doc = parse_good(text);
         assert_str_equal(jb_node_text(&doc, 0, &arena), rows[i].text);
+    }
+}
+
+/* Whatever stands around a slice. */
+static void a_slice_is_read_from_end_to_end(void **state)
+{
+    static const struct {
+        const char *raw, *value, *text;
+    } rows[] = { { "ab", "ab", "ab" }, { "a\r", "a ", "a\n" }, { "\na", " a", "\na" } };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct jb_str raw = exact_copy(jb_strz(rows[i].raw), 2);
+        assert_str_equal(jb_xml_attr_value(raw, &arena), rows[i].value);
+        assert_str_equal(jb_xml_unescape(raw, &arena), rows[i].text);
+        free((void *)(uintptr_t)raw.p);
+    }
+}
+
+/* Each result has memory of its own to the last byte, at any length. */
+static void results_do_not_overlap(void **state)
+{
+    static const char ends[] = "\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r";
+    (void)state;
+
+    for (size_t n = 1; n < sizeof ends; n++) {
+        struct jb_str text = jb_xml_unescape(jb_str(ends, n), &arena);
+        memset(jb__arena_alloc(&arena, 1), 'x', 1);
+        assert_int_equal(text.n, n);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(text.p[i], '\n');
     }
 }
 
@@ -174,6 +218,8 @@ int main(void)
         TEST(finds_attributes),
         TEST(attributes_mean_what_xml_says),
         TEST(text_means_what_xml_says),
+        TEST(a_slice_is_read_from_end_to_end),
+        TEST(results_do_not_overlap),
         TEST(plain_text_is_not_copied),
         TEST(booleans),
         TEST(out_of_memory),

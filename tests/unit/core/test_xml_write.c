@@ -65,6 +65,20 @@ static void writes_every_kind_of_content(void **state)
     expect("<a b='c' d='18446744073709551615' e=''><f/>g<h></h><i/></a>");
 }
 
+/* In text, only what would not come back; in a value, whatever quotes it, too. */
+static void escapes_what_it_must(void **state)
+{
+    static const struct jb_str special = JB_STR_INIT("&<>\r'\"\t\n.");
+    (void)state;
+
+    begin();
+    jb_xml_open(&x, "a", JB_NS_NONE);
+    jb_xml_attr(&x, "b", special);
+    jb_xml_text(&x, special);
+    jb_xml_close(&x);
+    expect("<a b='&amp;&lt;&gt;&#13;&apos;&quot;&#9;&#10;.'>&amp;&lt;&gt;&#13;'\"\t\n.</a>");
+}
+
 static void every_ascii_character_comes_back(void **state)
 {
     char all[128];
@@ -215,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(declares_namespaces_where_they_change),
         TEST(writes_every_kind_of_content),
+        TEST(escapes_what_it_must),
         TEST(every_ascii_character_comes_back),
         TEST(the_first_error_stays),
         TEST(nests_as_deep_as_it_says),
