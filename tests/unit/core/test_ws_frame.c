@@ -20,12 +20,13 @@ static void note(char *line, size_t cap, const struct jb_ws_event *ev)
     const char *data = ev->data ? ev->data : "";
     int shown = ev->bytes > 40 ? 0 : (int)ev->bytes;
 
+    if (ev->kind == JB_WS_EVENT_CLOSE) /* no reason here has a NUL in it */
+        assert_int_equal(strnlen(data, ev->bytes), ev->bytes);
     if (ev->kind == JB_WS_EVENT_MESSAGE)
         snprintf(line + n, cap - n, "%s %zu '%.*s'; ", ev->opcode == JB_WS_TEXT ? "text" : "binary",
                  ev->bytes, shown, data);
     else if (ev->kind == JB_WS_EVENT_CLOSE)
-        snprintf(line + n, cap - n, "close %u%s '%.*s'; ", ev->code,
-                 ev->code == JB_WS_NO_CODE && ev->bytes ? " with a reason" : "", shown, data);
+        snprintf(line + n, cap - n, "close %u '%.*s'; ", ev->code, shown, data);
     else if (ev->kind == JB_WS_EVENT_FAIL)
         snprintf(line + n, cap - n, "fail %u; ", ev->code);
     else
@@ -269,6 +270,8 @@ static void closes(void **state)
         { { FRAME(0x88, "\x03\xe8"
                         "bye") },
           "close 1000 'bye'; " },
+        { { FRAME(0x89, "\xff\xff\xff\xff\xff\xff\xff"), FRAME(0x88, "\x03\xe8\xce\xba") },
+          "ping '\xff\xff\xff\xff\xff\xff\xff'; close 1000 '\xce\xba'; " },
         { { FRAME(0x88, "\x03\xe8\xce\xba") }, "close 1000 '\xce\xba'; " },
         { { FRAME(0x88, "\x03\xe8\xce") }, "fail 1007; " },
         { { FRAME(0x88, "\x03\xe8\xff") }, "fail 1007; " },
@@ -313,6 +316,27 @@ static void masks_by_role(void **state)
             check_in((enum jb_role)role, &w, "fail 1002; ");
             wire_free(&w);
         }
+    }
+}
+
+static void says_who_must_mask(void **state)
+{
+    static const char *const words[] = { [JB_ROLE_SERVER] = "a client's frame must be masked",
+                                         [JB_ROLE_CLIENT] = "a server's frame must not be masked" };
+    (void)state;
+
+    for (int role = JB_ROLE_SERVER; role <= JB_ROLE_CLIENT; role++) {
+        struct jb_ws ws;
+        struct jb_ws_event ev;
+        struct wire w = { 0 };
+        wire_frame(&w, (enum jb_role)role, 0x81, JB_STR(""));
+        char *p = w.p;
+        size_t n = w.n;
+        jb_ws_init(&ws, (enum jb_role)role, &jb_allocator_libc);
+        jb_ws_next(&ws, &p, &n, &ev);
+        assert_string_equal(ev.words, words[role]);
+        jb_ws_deinit(&ws);
+        wire_free(&w);
     }
 }
 
@@ -651,6 +675,7 @@ int main(void)
         cmocka_unit_test(closes),
         cmocka_unit_test(forbidden_close_codes),
         cmocka_unit_test(masks_by_role),
+        cmocka_unit_test(says_who_must_mask),
         cmocka_unit_test(lengths),
         cmocka_unit_test(heads_are_written_in_the_shortest_form),
         cmocka_unit_test(masking_at_every_alignment),

@@ -219,6 +219,7 @@ static void refuses_bad_characters(void **state)
                                          "<a>&#00000000000000000000000000000065;</a>",
                                          "<a>\x01</a>",
                                          "<a>\x1f</a>",
+                                         "<a>\x01z/></a>",
                                          "<a b='\x08'/>",
                                          "<a><![CDATA[\x02]]></a>",
                                          "<a>\xef\xbf\xbe</a>",
@@ -321,6 +322,7 @@ static void namespaces_are_uris(void **state)
     }
     check("<a xmlns='urn:\xc3\xa9'/>", JB_XML_OK);
     check("<a xmlns='&quot;'/>", JB_XML_NOT_WELL_FORMED);
+    check("<a xmlns='&lt;'/>", JB_XML_NOT_WELL_FORMED);
     check("<a xmlns='&#x7f;'/>", JB_XML_NOT_WELL_FORMED);
 }
 
@@ -421,6 +423,43 @@ static void limits(void **state)
         t = grow(grow(grow(t, TEXT_MOST, "='u' ", 1), TEXT_MOST, "p", 254 + over), TEXT_MOST,
                  ":b=''/>", 1);
         assert_int_equal(parse_within(jb_strz(t), &wide), over ? JB_XML_TOO_BIG : JB_XML_OK);
+    }
+}
+
+/* Sealing looks for CDATA where there is some. */
+static void knows_of_cdata(void **state)
+{
+    (void)state;
+
+    assert_true(parse_good("<a><b><![CDATA[]]></b></a>").cdata);
+    assert_false(parse_good("<a b='&lt;![CDATA[]]&gt;'>]]&gt;</a>").cdata);
+}
+
+/* Whoever refuses it can say which limit it was. */
+static void names_the_limit(void **state)
+{
+    static const struct jb_xml_bounds narrow = {
+        .depth = 2, .attributes = 2, .namespaces = 1, .elements = 2, .name_bytes = 5
+    };
+    static const struct {
+        const char *text;
+        enum jb_limit over;
+    } rows[] = {
+        { "<abcde xmlns='u' f=''><g/></abcde>", JB_LIMIT_COUNT },
+        { "<abcde xmlns='u' f=''><g></abcde>", JB_LIMIT_COUNT },
+        { "<a><b><c/></b></a>", JB_LIMIT_xml_depth },
+        { "<a><b/><c/></a>", JB_LIMIT_xml_elements },
+        { "<a b='' c='' d=''/>", JB_LIMIT_xml_attributes },
+        { "<a xmlns='u'><b xmlns='v'/></a>", JB_LIMIT_xml_namespaces },
+        { "<abcdef/>", JB_LIMIT_xml_name_bytes },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct jb_doc doc;
+        enum jb_xml_fault fault = jb_xml_parse(jb_strz(rows[i].text), &narrow, &arena, &doc);
+        assert_int_equal(fault == JB_XML_TOO_BIG, rows[i].over != JB_LIMIT_COUNT);
+        assert_int_equal(doc.over, rows[i].over);
     }
 }
 
@@ -553,6 +592,18 @@ static void deep_nesting_on_a_small_stack(void **state)
     free(text);
 }
 
+/* Any name may stand alone, whichever its place in the table of names. */
+static void one_attribute(void **state)
+{
+    char text[32];
+    (void)state;
+
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof text, "<a b%d=''/>", i);
+        check(text, JB_XML_OK);
+    }
+}
+
 /* Names that differ are told apart, also where they share a place in the table of names. */
 static void attributes_with_prefixes(void **state)
 {
@@ -611,10 +662,13 @@ int main(void)
         TEST(namespaces_are_uris),
         TEST(scopes),
         TEST(limits),
+        TEST(knows_of_cdata),
+        TEST(names_the_limit),
         TEST(widest_bounds),
         TEST(memory_is_in_proportion),
         TEST(time_is_linear),
         TEST(deep_nesting_on_a_small_stack),
+        TEST(one_attribute),
         TEST(attributes_with_prefixes),
         TEST(out_of_memory),
     };
