@@ -169,6 +169,8 @@ static void refuses_bad_tags(void **state)
                                          "<a:b:c/>",
                                          "<a :b=''/>",
                                          "<a b:=''/>",
+                                         "<a: xmlns:a='u'/>",
+                                         "<b a:='' xmlns:a='u'/>",
                                          "</a>",
                                          "<a></b>",
                                          "<a></a",
@@ -229,7 +231,8 @@ static void refuses_bad_characters(void **state)
                                          "<\xc3\x97/>",
                                          "<a\xc2\xb7/>",
                                          "<\xcd\xbf/>",
-                                         "<a>&\xc3\x97;</a>" };
+                                         "<a>&\xc3\x97;</a>",
+                                         "<a>&1b;</a>" };
     static const struct jb_str nul[] = { JB_STR_INIT("<a>\0</a>"), JB_STR_INIT("<a b='\0'/>"),
                                          JB_STR_INIT("<a\0/>"), JB_STR_INIT("<a>&#\0;</a>") };
     (void)state;
@@ -504,6 +507,13 @@ static void memory_is_in_proportion(void **state)
             jb__arena_reset(&arena);
         }
     }
+    /* And there is none for elements that would be one too many. */
+    struct jb_xml_bounds few = kit_bounds;
+    few.elements = 8;
+    char *t = grow(grow(begin_text("<a>"), TEXT_MOST, "<b/>", 1000), TEXT_MOST, "</a>", 1);
+    struct jb_doc doc;
+    assert_int_equal(jb_xml_parse(jb_strz(t), &few, &arena, &doc), JB_XML_TOO_BIG);
+    assert_true(arena.used <= 8 * sizeof(struct jb_node) + 64);
 }
 
 static double cpu_ns(struct jb_str text)
