@@ -11,6 +11,7 @@ packages_node='nodejs npm'
 packages_fuzz='clang-14 libclang-rt-14-dev'
 packages_analyze='clang-tidy-14 cppcheck'
 packages_coverage='gcovr'
+packages_mcdc='clang-19 llvm-19 libclang-rt-19-dev'
 packages_test='systemd chromium fonts-dejavu-core python3-nbxmpp python3-gi libjs-strophe
     prosody prosody-modules ejabberd libglib2.0-dev mandoc zsh'
 
@@ -128,6 +129,10 @@ build_options() {
     strict-gcc) say -Doptimization=2 -Ddebug=false -Dwerror=true ;;
     strict-clang) say -Doptimization=2 -Ddebug=false -Dwerror=true -Dtest_hooks=true ;;
     coverage-gcc) say -Doptimization=0 -Ddebug=true -Dtest_hooks=true -Db_coverage=true ;;
+    # Only units are built in these two: script/mutate and script/mcdc.
+    mutate-gcc) say -Doptimization=1 -Ddebug=false ;;
+    mcdc) say -Doptimization=0 -Ddebug=true -Dwerror=true -Dc_link_args=-fprofile-instr-generate \
+        "-Dc_args=['-fprofile-instr-generate','-fcoverage-mapping','-fcoverage-mcdc']" ;;
     # gcc's own analyzer; each finding is an error.
     analyze-gcc) say -Doptimization=1 -Ddebug=false -Dtests=false -Dwerror=true -Dc_args=-fanalyzer ;;
     *) die "unknown build: $1 (release, debug, asan, tsan, fuzz, strict-gcc, strict-clang)" ;;
@@ -142,9 +147,10 @@ locked() {
     (flock 9 && "$@") 9>"$locked_name"
 }
 
-# build NAME: builds into build/NAME; quiet unless something fails.
+# build NAME [TARGET...]: builds into build/NAME, all of it when no target is given; quiet unless
+# something fails.
 build() {
-    locked "build-$1" build_unlocked "$1"
+    locked "build-$1" build_unlocked "$@"
 }
 
 build_unlocked() {
@@ -159,6 +165,7 @@ build_unlocked() {
     fi
     case $1 in
     fuzz | *-clang) export CC=clang-14 ;;
+    mcdc) export CC=clang-19 ;;
     *-gcc) export CC=gcc ;;
     esac
     if [ ! -f "$build_folder/build.ninja" ] || [ -n "$again" ]; then
@@ -167,5 +174,7 @@ build_unlocked() {
             meson setup $again "$build_folder" "$root" "-Dweb_dir=$root/build/web" $options || return 1
         say "$options" >"$build_folder/options"
     fi
-    quietly "$root/build/log/$1.log" ninja -C "$build_folder"
+    build_log=$root/build/log/$1.log
+    shift
+    quietly "$build_log" ninja -C "$build_folder" "$@"
 }
