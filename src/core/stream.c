@@ -198,6 +198,9 @@ bool jb__stream_on_content(struct jb_stream *s, struct jb__arena *arena,
     if (root->ns_bytes == 0)
         return jb__stream_fault(s, ev, JB_STREAM_INVALID_NAMESPACE,
                                 "an element without a namespace; each frame declares its own");
+    if (root->ns == JB_NS_SERVER) /* RFC 6120 section 4.8.3 */
+        return jb__stream_fault(s, ev, JB_STREAM_INVALID_NAMESPACE,
+                                "what clients say is of the namespace jabber:client");
     ev->kind = JB_STREAM_EVENT_ELEMENT;
     return true;
 }

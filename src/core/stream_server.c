@@ -49,6 +49,16 @@ static bool is_foreign_header(const struct jb_doc *doc)
            jb_str_eqz(name, "close");
 }
 
+/* RFC 6120 section 4.8.5: what is in the content namespace has no prefix.  It is not relayed so,
+ * since there are receivers that look for <message> and <body> by these letters. */
+static bool has_prefixed_content(const struct jb_doc *doc)
+{
+    for (uint16_t i = 0; i < doc->count; i++)
+        if (doc->nodes[i].ns == JB_NS_CLIENT && doc->nodes[i].prefix_bytes > 0)
+            return true;
+    return false;
+}
+
 bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
 {
     if (is_foreign_header(&ev->doc)) /* RFC 7395 section 3.3.2 */
@@ -58,5 +68,8 @@ bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena, struct 
         return jb__stream_fault(
             s, ev, JB_STREAM_NOT_AUTHORIZED,
             "the first element must be <open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+    if (has_prefixed_content(&ev->doc))
+        return jb__stream_fault(s, ev, JB_STREAM_BAD_NAMESPACE_PREFIX,
+                                "elements of jabber:client have no prefix");
     return jb__stream_on_content(s, arena, ev);
 }
