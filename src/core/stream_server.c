@@ -68,6 +68,11 @@ bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena, struct 
         return jb__stream_fault(
             s, ev, JB_STREAM_NOT_AUTHORIZED,
             "the first element must be <open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+    if (jb_node_is(&ev->doc, 0, "error", JB_NS_STREAMS)) { /* RFC 6120 section 4.9.1.1 */
+        jb_stream_close(s, JB_STR_NONE);
+        ev->kind = JB_STREAM_EVENT_CLOSE;
+        return true;
+    }
     if (has_prefixed_content(&ev->doc))
         return jb__stream_fault(s, ev, JB_STREAM_BAD_NAMESPACE_PREFIX,
                                 "elements of jabber:client have no prefix");

@@ -357,12 +357,14 @@ static void on_fault(struct conn *c, const struct jb_stream_event *ev)
     conn_schedule(c);
 }
 
-/* The other side closed the stream, or only its WebSocket; the socket follows. */
+/* The other side closed the stream, by an error perhaps, or only its WebSocket; the socket follows.
+ */
 static void on_close(struct conn *c)
 {
     if (!c->reason)
-        c->reason = c->stream.peer_closed ? "the client ended the stream"
-                                          : "the client closed the WebSocket";
+        c->reason = c->stream.peer_closed     ? "the client ended the stream"
+                    : c->stream.ws_close_seen ? "the client closed the WebSocket"
+                                              : "the client ended the stream with an error";
     conn_schedule(c);
 }
 

@@ -329,6 +329,23 @@ static void closes_in_every_order(void **state)
     end();
 }
 
+/* RFC 6120 section 4.9.1.1: an error is not answered with another. */
+static void a_reported_error_closes(void **state)
+{
+    (void)state;
+
+    begin(JB_STREAM_STATE_BOUND);
+    hear("<s:error xmlns:s='http://etherx.jabber.org/streams'><reset "
+         "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></s:error>");
+    hear(MESSAGE);
+    expect_events("close 0; ");
+    expect_said("[" CLOSE "] ");
+    hear(CLOSE);
+    expect_events("close 0; ");
+    expect_said("close 1000 '' ");
+    end();
+}
+
 static void says_nothing_more_once_closing(void **state)
 {
     struct jb_stanza *s;
@@ -640,6 +657,7 @@ int main(void)
         TEST(white_space_is_a_sign_of_life),
         TEST(too_much_talk_before_authentication),
         TEST(closes_in_every_order),
+        TEST(a_reported_error_closes),
         TEST(says_nothing_more_once_closing),
         TEST(shutdown_says_so),
         TEST(broken_framing),
