@@ -132,10 +132,10 @@ static bool is_white_space(struct jb_str text)
     return jb_str_trim(text).n == 0;
 }
 
-static bool on_framing(struct jb_stream *s, struct jb_stream_event *ev)
+static bool on_framing(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
 {
     if (jb_node_is(&ev->doc, 0, "open", JB_NS_FRAMING))
-        return is_client(s) ? jb__stream_client_on_open(s, ev) : jb__stream_on_open(s, ev);
+        return is_client(s) ? jb__stream_client_on_open(s, ev) : jb__stream_on_open(s, arena, ev);
     if (!jb_node_is(&ev->doc, 0, "close", JB_NS_FRAMING))
         return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_STANZA_TYPE, "neither open nor close");
     s->peer_closed = true;
@@ -220,7 +220,7 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
     enum jb_xml_fault what = jb_xml_parse(text, &bounds, arena, &ev->doc);
     if (s->state == JB_STREAM_STATE_CLOSING) {
         if (what == JB_XML_OK && jb_node_is(&ev->doc, 0, "close", JB_NS_FRAMING))
-            return on_framing(s, ev);
+            return on_framing(s, arena, ev);
         return false; /* what crosses our <close/> is not answered */
     }
     if (what != JB_XML_OK)
@@ -231,7 +231,7 @@ static bool on_text(struct jb_stream *s, struct jb_str text, struct jb__arena *a
                                 "too much talk before authentication");
     }
     if (ev->doc.nodes[0].ns == JB_NS_FRAMING)
-        return on_framing(s, ev);
+        return on_framing(s, arena, ev);
     return is_client(s) ? jb__stream_client_on_element(s, arena, ev)
                         : jb__stream_on_element(s, arena, ev);
 }
@@ -467,13 +467,13 @@ void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)
         jb_stream_close_ws(s, JB_WS_INTERNAL, NULL);
 }
 
-static int open_to_fail(struct jb_stream *s)
+int jb__stream_open_to_fail(struct jb_stream *s, struct jb_str to)
 {
     char id[JB__RANDOM_ID_BYTES + 1] = "";
 
     if (s->config->fail_id)
         s->config->fail_id(id);
-    return jb_stream_open(s, s->config->fail_from, JB_STR_NONE, jb_strz(id));
+    return jb_stream_open(s, s->config->fail_from, to, jb_strz(id));
 }
 
 void jb_stream_fail(struct jb_stream *s, enum jb_stream_error error, const char *words)
@@ -490,7 +490,7 @@ void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const
     if (jb__stream_is_ending(s))
         return;
     if (!s->open_sent)
-        rc = open_to_fail(s);
+        rc = jb__stream_open_to_fail(s, JB_STR_NONE);
     jb__stream_text_begin(&t, s);
     jb_stream_error_write(&t.x, error, words, more);
     if (jb__stream_text_send(&t, s) == 0 && rc == 0)

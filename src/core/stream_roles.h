@@ -6,7 +6,7 @@
 #include "core/stream.h"
 
 /* Each returns true when `ev` tells something.  The server's side: */
-bool jb__stream_on_open(struct jb_stream *s, struct jb_stream_event *ev);
+bool jb__stream_on_open(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev);
 bool jb__stream_on_element(struct jb_stream *s, struct jb__arena *arena,
                            struct jb_stream_event *ev);
 /* The client's side: */
@@ -23,6 +23,8 @@ bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_s
 /* The same with an element of an application behind the condition. */
 void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const char *words,
                           struct jb_str more);
+/* Queues our <open/> of a stream that is to fail; `to` may be empty. */
+JB_NODISCARD int jb__stream_open_to_fail(struct jb_stream *s, struct jb_str to);
 /* Nothing that is queued now would be sent. */
 static inline bool jb__stream_is_ending(const struct jb_stream *s)
 {

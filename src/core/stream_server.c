@@ -24,7 +24,16 @@ static bool take_version(struct jb_stream *s, const struct jb_doc *doc)
     return major_number > 0;
 }
 
-bool jb__stream_on_open(struct jb_stream *s, struct jb_stream_event *ev)
+struct jb_str jb_stream_claim(struct jb_str from, struct jb__arena *arena)
+{
+    struct jb_jid jid;
+
+    if (jb_jid_parse(from, arena, &jid) != 0 || !jid.local)
+        return JB_STR_NONE;
+    return jb_jid_bare_str(jid);
+}
+
+bool jb__stream_on_open(struct jb_stream *s, struct jb__arena *arena, struct jb_stream_event *ev)
 {
     if (s->state != JB_STREAM_STATE_START && s->state != JB_STREAM_STATE_AUTHED)
         return jb__stream_fault(s, ev, JB_STREAM_CONFLICT, "the stream is open already");
@@ -35,9 +44,11 @@ bool jb__stream_on_open(struct jb_stream *s, struct jb_stream_event *ev)
     jb_node_attr_raw(&ev->doc, 0, "to", &ev->to);
     jb_node_attr_raw(&ev->doc, 0, "from", &ev->from);
     jb_node_attr_raw(&ev->doc, 0, "xml:lang", &ev->lang);
-    if (!take_version(s, &ev->doc))
-        return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_VERSION, "version='1.0' is needed");
-    return true;
+    if (take_version(s, &ev->doc))
+        return true;
+    if (jb__stream_open_to_fail(s, jb_stream_claim(ev->from, arena)) != 0)
+        return jb__stream_fault(s, ev, JB_STREAM_RESOURCE_CONSTRAINT, "out of memory");
+    return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_VERSION, "version='1.0' is needed");
 }
 
 /* A stream's header or its end, as RFC 6120 has it on TCP or in no namespace that we know. */

@@ -145,16 +145,28 @@ static void take_lang(struct conn *c, struct jb_str lang)
  * authenticated. */
 static struct jb_str take_claim(struct conn *c, struct jb_str from)
 {
-    struct jb_jid jid;
+    struct jb_str bare = jb_stream_claim(from, &c->reactor->arena);
 
     jb_free(alloc, (void *)(uintptr_t)c->claimed.p);
     c->claimed = JB_STR_NONE;
-    if (jb_jid_parse(from, &c->reactor->arena, &jid) != 0 || !jid.local)
-        return JB_STR_NONE;
-    struct jb_str bare = jb_jid_bare_str(jid);
-    if (!c->authenticated)
+    if (bare.n && !c->authenticated)
         c->claimed = jb_str(memcpy(jb_alloc(alloc, bare.n), bare.p, bare.n), bare.n);
     return bare;
+}
+
+/* Our header comes first, to whom the client says it is (RFC 6120 sections 4.7.2, 4.9.1.2). */
+static void refuse_open(struct conn *c, const struct jb_stream_event *ev,
+                        enum jb_stream_error error, const char *words)
+{
+    char id[JB__RANDOM_ID_BYTES + 1];
+
+    jb__random_id(id);
+    if (jb_stream_open(&c->stream, c->reactor->conf->stream.fail_from,
+                       jb_stream_claim(ev->from, &c->reactor->arena),
+                       jb_str(id, JB__RANDOM_ID_BYTES)) != 0)
+        conn_close(c, "no memory for a stream header");
+    else
+        conn_stream_fail(c, error, words);
 }
 
 static void on_open(struct conn *c, const struct jb_stream_event *ev)
@@ -163,18 +175,18 @@ static void on_open(struct conn *c, const struct jb_stream_event *ev)
     char id[JB__RANDOM_ID_BYTES + 1];
 
     if (!host) {
-        conn_stream_fail(c, ev->to.n ? JB_STREAM_HOST_UNKNOWN : JB_STREAM_IMPROPER_ADDRESSING,
-                         "the 'to' of <open/> names no host that is served here");
+        refuse_open(c, ev, ev->to.n ? JB_STREAM_HOST_UNKNOWN : JB_STREAM_IMPROPER_ADDRESSING,
+                    "the 'to' of <open/> names no host that is served here");
         return;
     }
     /* Who authenticated is somebody at that host only. */
     if (c->authenticated && host != c->host) {
-        conn_stream_fail(c, JB_STREAM_HOST_UNKNOWN, "authenticated at another host");
+        refuse_open(c, ev, JB_STREAM_HOST_UNKNOWN, "authenticated at another host");
         return;
     }
     if (c->origin && !web_origin_allowed(host, jb_strz(c->origin))) {
-        conn_stream_fail(c, JB_STREAM_POLICY_VIOLATION,
-                         "pages of this origin may not connect to this host (option `origins`)");
+        refuse_open(c, ev, JB_STREAM_POLICY_VIOLATION,
+                    "pages of this origin may not connect to this host (option `origins`)");
         return;
     }
     c->host = host;
