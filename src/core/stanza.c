@@ -373,6 +373,8 @@ void jb_stanza_write_error(struct jb_xml *x, const struct jb_stanza_head *h, str
     if (!jb_jid_is_set(from))
         from = h->to;
     jb_stanza_open(x, h->kind, "error", from, h->from, h->id);
+    if (h->kind == JB_IQ && h->id.n == 0) /* section 8.3.1: empty where there was none */
+        jb_xml_attr(x, "id", JB_STR_NONE);
     jb_fault_write(x, fault);
     jb_xml_close(x);
 }

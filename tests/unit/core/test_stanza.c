@@ -365,7 +365,7 @@ static void errors_swap_addresses_and_keep_the_id(void **state)
     assert_int_equal(jb_xml_end(&x), 0);
     assert_str_equal(jb__buf_str(&buf),
                      "<presence xmlns='jabber:client'/>"
-                     "<iq xmlns='jabber:client' type='error' from='x@y'><error type='modify'>"
+                     "<iq xmlns='jabber:client' type='error' from='x@y' id=''><error type='modify'>"
                      "<bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
     jb__buf_deinit(&buf);
 }
