@@ -45,6 +45,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     X(unauthenticated, 4000, 1, 10000000, "unauthenticated connections in all; from a quarter of it on some are refused at random") \
     X(accept_rate_per_address, 50, 1, 1000000, "new connections a second of one address (burst: four seconds)") \
     X(auth_attempts, 3, 1, 100, "failed authentications on one connection")                        \
+    X(bind_attempts, 6, 1, 100, "refused resource bindings on one connection")                     \
     X(auth_failures_per_address, 20, 1, 1000000, "failed authentications of one address in ten minutes, then refused for ten") \
     X(address_table, 65536, 1024, 16777216, "addresses remembered for the limits by address")      \
     X(sasl_message_bytes, 8 * JB_KIB, 1 * JB_KIB, 64 * JB_KIB, "bytes of one SASL message, decoded") \

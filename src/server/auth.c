@@ -234,6 +234,7 @@ void auth_succeed(struct conn *c, const struct auth_profile *profile,
     jb__random_id(id);
     take_login(c, c->anonymous ? jb_str(id, JB__RANDOM_ID_BYTES) : how->local);
     c->authenticated = c->told_gate = true;
+    c->failures = 0;
     r->counters.logins++;
     gate_tell(r, GATE_AUTHENTICATED, &c->address);
     jb__addr_text_port(&c->address, address);

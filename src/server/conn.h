@@ -81,7 +81,7 @@ struct conn {
     bool moving;                /* on its way to another reactor */
     bool faulted;               /* the client broke a rule: he may still be sending */
     bool told_gate;             /* that it authenticated */
-    uint8_t failures;           /* of authentication */
+    uint8_t failures;           /* of authentication, and then of binding */
     struct jb__buf in;          /* input that waits: a head in parts, or what came while held */
     struct jb__buf out;         /* rendered and not taken by the socket yet */
     struct conn_http *http;     /* in phase HTTP */

@@ -224,7 +224,8 @@ static void send_bound(struct conn *c, const struct jb_stanza *request)
     jb_stanza_unref(answer);
 }
 
-static void refuse_iq(struct conn *c, const struct jb_stanza_head *h, struct jb_fault fault)
+/* RFC 6120 section 7.7.3: another try is possible, up to a limit. */
+static void refuse_binding(struct conn *c, const struct jb_stanza_head *h, struct jb_fault fault)
 {
     struct outgoing o;
     struct jb_xml *x = router_begin(&o, c->reactor);
@@ -237,6 +238,10 @@ static void refuse_iq(struct conn *c, const struct jb_stanza_head *h, struct jb_
         conn_close(c, "no memory for an answer");
     jb_stanza_unref(answer);
     c->reactor->counters.bounced++;
+    if (++c->failures < conn_limits(c)->bind_attempts)
+        return;
+    conn_limit(c, JB_LIMIT_bind_attempts);
+    conn_stream_fail(c, JB_STREAM_POLICY_VIOLATION, "too many refused resource bindings");
 }
 
 static void bind_now(struct user *u, struct conn *c, const struct jb_stanza *request)
@@ -249,12 +254,12 @@ static void bind_now(struct user *u, struct conn *c, const struct jb_stanza *req
     struct jb_fault fault = JB_NO_FAULT;
 
     if (resource.n && jb_jid_prep_resource(resource, arena, &resource) != 0) {
-        refuse_iq(c, &request->h, JB_FAULT(BAD_REQUEST, "not a resource"));
+        refuse_binding(c, &request->h, JB_FAULT(BAD_REQUEST, "not a resource"));
         return;
     }
     struct session *s = session_bind(u, c, resource, &fault);
     if (!s) {
-        refuse_iq(c, &request->h, fault);
+        refuse_binding(c, &request->h, fault);
         return;
     }
     jb_stream_bound(&c->stream);
@@ -294,7 +299,7 @@ static void on_bind_request(struct conn *c, const struct jb_draft *draft)
     conn_hold(c);
     if (user_when_ready(c->user, on_user_ready, b) == 0)
         return;
-    refuse_iq(c, &draft->h, JB_FAULT(RESOURCE_CONSTRAINT, "too many wait for this account"));
+    refuse_binding(c, &draft->h, JB_FAULT(RESOURCE_CONSTRAINT, "too many wait for this account"));
     jb_stanza_unref(b->request);
     jb_free(alloc, b);
     conn_release(c);

@@ -7,7 +7,7 @@ import settings
 from cases_xml import inner_sized, nested, sized_message
 from rows import counts, elsewhere, lasts, slows
 from wsclient import CONT, PING, TEXT, Eof, encode_frame
-from xmpp import SASL, Closed, Fail, Scram, check, condition, message
+from xmpp import BIND, SASL, Closed, Fail, Scram, check, condition, message
 
 
 def status_of(wire):
@@ -204,6 +204,21 @@ def auth_attempts(rig, n):
             client.send("<auth xmlns='%s' mechanism='NONE'/>" % SASL)
             return "fine" if client.recv().tag == "{%s}failure" % SASL else "over"
         except Closed:
+            return "over"
+
+
+@counts("bind_attempts", 3, bound=2)  # the third refusal ends it
+def bind_attempts(rig, n):
+    refused = "<iq xmlns='jabber:client' type='set' id='b%d'><bind xmlns='%s'><resource>a&#x9;b</resource></bind></iq>"
+    with rig.connect() as client:
+        client.authenticate("alice", settings.PASSWORD)
+        try:
+            for i in range(n):
+                client.send(refused % (i, BIND))
+                check(client.recv().get("type") == "error", "a tab in a resource is taken")
+            client.bind()
+            return "fine"
+        except (Closed, Fail):
             return "over"
 
 
