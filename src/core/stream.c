@@ -101,6 +101,8 @@ static bool xml_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_x
         return jb__stream_fault(
             s, ev, JB_STREAM_RESTRICTED_XML,
             "DTDs, comments, processing instructions and entities are not allowed");
+    case JB_XML_ENCODING:
+        return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_ENCODING, "XML is UTF-8 here");
     case JB_XML_BAD_FORMAT:
         return jb__stream_fault(s, ev, JB_STREAM_BAD_FORMAT, "a message is exactly one element");
     case JB_XML_TOO_BIG:

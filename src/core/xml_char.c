@@ -204,15 +204,31 @@ static bool take_pseudo_attr(struct jb_str *s, struct jb_str name, struct jb_str
     return true;
 }
 
+/* Takes `<?xml version="1.0"` at *s, which is where a declaration begins. */
+static bool take_version(struct jb_str *s)
+{
+    struct jb_str value;
+
+    if (!jb_str_starts(*s, JB_STR("<?xml")))
+        return false;
+    *s = jb_str_from(*s, 5);
+    return take_pseudo_attr(s, JB_STR("version"), &value) && jb_str_eqz(value, "1.0");
+}
+
+bool jb__xml_is_of_other_encoding(struct jb_str text)
+{
+    struct jb_str value;
+
+    return take_version(&text) && take_pseudo_attr(&text, JB_STR("encoding"), &value) &&
+           !jb_str_eq_ascii_nocase(value, JB_STR("utf-8"));
+}
+
 size_t jb__xml_declaration(struct jb_str text)
 {
     struct jb_str rest = text;
     struct jb_str value;
 
-    if (!jb_str_starts(text, JB_STR("<?xml")))
-        return 0;
-    rest = jb_str_from(rest, 5);
-    if (!take_pseudo_attr(&rest, JB_STR("version"), &value) || !jb_str_eqz(value, "1.0"))
+    if (!take_version(&rest))
         return 0;
     if (take_pseudo_attr(&rest, JB_STR("encoding"), &value) &&
         !jb_str_eq_ascii_nocase(value, JB_STR("utf-8")))

@@ -32,5 +32,7 @@ bool jb__xml_is_entity(const char *p, const char *end);
 
 /* Bytes of a harmless XML declaration at the start of text (version 1.0, UTF-8), or 0. */
 size_t jb__xml_declaration(struct jb_str text);
+/* Whether the text begins as a declaration of another encoding than UTF-8 does. */
+bool jb__xml_is_of_other_encoding(struct jb_str text);
 
 #endif

@@ -45,6 +45,7 @@ enum jb_xml_fault {
     JB_XML_OK,
     JB_XML_NOT_WELL_FORMED,
     JB_XML_RESTRICTED, /* DTD, processing instruction, comment, entity (RFC 6120 section 11.1) */
+    JB_XML_ENCODING,   /* a declaration of another encoding than UTF-8 (section 11.6) */
     JB_XML_BAD_FORMAT, /* not exactly one element (RFC 7395 section 3.3.3) */
     JB_XML_TOO_BIG,    /* depth, attributes, elements, names, declarations over a limit */
     JB_XML_NO_MEMORY,

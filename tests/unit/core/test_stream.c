@@ -193,6 +193,8 @@ static void refuses_bad_xml(void **state)
         { JB_STREAM_STATE_OPEN, "<a>&b;</a>", "restricted-xml", restricted },
         { JB_STREAM_STATE_START, "<a></b>", "not-well-formed", "the XML is not well-formed" },
         { JB_STREAM_STATE_BOUND, "<a>&#0;</a>", "not-well-formed", "the XML is not well-formed" },
+        { JB_STREAM_STATE_START, "<?xml version='1.0' encoding='UTF-16'?>" OPEN,
+          "unsupported-encoding", "XML is UTF-8 here" },
         { JB_STREAM_STATE_BOUND, "<a/><b/>", "bad-format", "a message is exactly one element" },
         { JB_STREAM_STATE_BOUND, "<a>", "bad-format", "a message is exactly one element" },
         { JB_STREAM_STATE_BOUND, "hello", "bad-format", "a message is exactly one element" },

@@ -93,7 +93,6 @@ static void restricts(void **state)
         "<?xml version='1.1'?><a/>",
         "<?xml?><a/>",
         "<?xml encoding='utf-8'?><a/>",
-        "<?xml version='1.0' encoding='utf-16'?><a/>",
         "<?xml version='1.0'encoding='utf-8'?><a/>",
         "<?xml version='1.0' standalone='maybe'?><a/>",
         "<?xml version='1.0' b='c'?><a/>",
@@ -110,6 +109,19 @@ static void restricts(void **state)
     (void)state;
 
     check_all(texts, COUNT(texts), JB_XML_RESTRICTED);
+}
+
+static void wants_utf8(void **state)
+{
+    static const char *const texts[] = {
+        "<?xml version='1.0' encoding='utf-16'?><a/>",
+        "<?xml version='1.0' encoding=\"ISO-8859-1\" standalone='yes'?><a/>",
+        "<?xml version='1.0' encoding='utf8'?><a/>",
+        "<?xml version='1.0' encoding=''?><a/>",
+    };
+    (void)state;
+
+    check_all(texts, COUNT(texts), JB_XML_ENCODING);
 }
 
 /* Case 24: one element, and nothing around it. */
@@ -664,6 +676,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(takes_xml),
         TEST(restricts),
+        TEST(wants_utf8),
         TEST(wants_one_element),
         TEST(refuses_bad_tags),
         TEST(refuses_bad_characters),
