@@ -180,6 +180,16 @@ void conn_close(struct conn *c, const char *reason)
     conn_unref(c);
 }
 
+void conn_finish(struct conn *c, const char *reason)
+{
+    /* Behind half of a record nothing can be said. */
+    bool in_order = c->phase != CONN_CLOSED && c->sock.ssl && c->out.n == 0;
+
+    if (in_order && jb__sock_shutdown(&c->sock) != 0)
+        jb_log(JB_LOG_DEBUG, "TLS was not closed in order", JB_FZ("why", jb__sock_why()));
+    conn_close(c, reason);
+}
+
 void conn_linger(struct conn *c, const char *reason)
 {
     if (c->phase == CONN_CLOSED || c->phase == CONN_LINGER)

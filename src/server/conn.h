@@ -119,6 +119,9 @@ void conn_open(struct reactor *r, const struct listener *l, struct jb__sock sock
 /* Closes the socket now.  `reason` in plain words is logged; the first one counts. */
 void conn_close(struct conn *c, const char *reason);
 
+/* The same where all was said: with TLS the client is told that nothing is missing (close_notify: RFC
+ * 6120 section 4.4).  His is not waited for: a server closes at once (RFC 6455 section 5.5.1). */
+void conn_finish(struct conn *c, const char *reason);
 /* The same once what was written has reached the client: our side is shut first, and what he still
  * sends is read and dropped for a moment, because closing on unread input would destroy it. */
 void conn_linger(struct conn *c, const char *reason);

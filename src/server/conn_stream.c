@@ -458,7 +458,7 @@ static void on_event(struct conn *c, struct jb_stream_event *ev)
         on_fault(c, ev);
         break;
     case JB_STREAM_EVENT_DONE:
-        conn_close(c, "the WebSocket was closed");
+        conn_finish(c, "the WebSocket was closed");
         break;
     case JB_STREAM_EVENT_ALIVE:
         if (!ev->answers_ping)
@@ -510,7 +510,7 @@ void conn_stream_flushed(struct conn *c)
     if (c->faulted)
         conn_linger(c, "the client broke the protocol");
     else
-        conn_close(c, "the WebSocket was closed");
+        conn_finish(c, "the WebSocket was closed");
 }
 
 /* ---- confirmation (of clients without stream management) ---- */

@@ -14,14 +14,18 @@ import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "harness"), str(HERE.parent / "adversarial")]
+sys.path[:0] = [str(HERE.parent / folder) for folder in ("harness", "adversarial", "wsconf")]
 from server import Server, give_to_server  # noqa: E402
+from wsclient import CLOSE, encode_frame  # noqa: E402
 from xmpp import SASL, Scram, Xmpp, b64  # noqa: E402
 
 JABIRUD = os.environ["JABIRUD"]
 JABIRU = os.environ["JABIRU"]
 LISTENER = 'listener "test" { tls = "own" }\n'
 REQUEST = b"GET /.well-known/host-meta HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPGRADE = (b"GET /xmpp-websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+           b"Sec-WebSocket-Protocol: xmpp\r\n\r\n")
 
 
 def connect(server, name=None, newest=ssl.TLSVersion.TLSv1_3):
@@ -116,6 +120,18 @@ class Tls(unittest.TestCase):
             server.admin("reload")
             with connect(server, "localhost", ssl.TLSVersion.TLSv1_2) as connection:
                 self.assertEqual(connection.version(), "TLSv1.2")
+
+    def test_its_end_is_told(self):
+        """Behind the WebSocket's close comes close_notify: an end without it is an error of ssl's."""
+        ours, theirs = encode_frame(CLOSE, b"\x03\xe8"), encode_frame(CLOSE, b"\x03\xe8", masked=False)
+        for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with Server(JABIRUD, JABIRU, config=LISTENER) as server, connect(server, "localhost", newest) as connection:
+                connection.suppress_ragged_eofs = False
+                connection.sendall(UPGRADE + ours)
+                got = b""
+                while piece := connection.recv(4096):
+                    got += piece
+                self.assertTrue(got.startswith(b"HTTP/1.1 101 ") and got.endswith(theirs), got)
 
     def test_scram_is_bound_to_the_certificate(self):
         """tls-server-end-point, for all three hashes; tls-exporter is what tests/client has from a TLS 1.3 of ours."""
