@@ -79,7 +79,8 @@ static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_faul
     if (!window_take(&c->minute, r->now_ms, MINUTE_MS,
                      r->conf->stream.limits.new_recipients_rate)) {
         reactor_count_limit(r, JB_LIMIT_new_recipients_rate);
-        *fault = JB_FAULT(RESOURCE_CONSTRAINT, "too many new recipients in one minute");
+        *fault = (struct jb_fault){ JB_STANZA_POLICY_VIOLATION, JB_ERROR_TYPE_WAIT,
+                                    "too many new recipients in one minute" };
         return REJECT;
     }
     remember(c, hash);

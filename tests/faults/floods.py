@@ -363,7 +363,7 @@ class Stranger(Slowed):
 
     def on_answer(self, text):
         if ET.fromstring(text).get("type") == "error":
-            self.errors += "resource-constraint" in text
+            self.errors += self.REFUSAL in text
 
     def verdict(self):
         check(self.errors == self.made - self.rate, f"{self.limit}: {self.errors} of {self.made} were refused")
@@ -372,11 +372,13 @@ class Stranger(Slowed):
 class Subscriber(Stranger):
     limit = "subscribe_rate"
     TO_ALL = "<presence xmlns='jabber:client' type='subscribe' id='s' to='{}'/>"
+    REFUSAL = "resource-constraint"
 
 
 class Advertiser(Stranger):
     limit = "new_recipients_rate"
     TO_ALL = "<message xmlns='jabber:client' type='chat' id='s' to='{}'><body>Buy!</body></message>"
+    REFUSAL = "policy-violation"  # RFC 6120 section 13.12
 
 
 class Registrar(Door):
