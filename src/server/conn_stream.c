@@ -79,10 +79,12 @@ void conn_adopt(struct conn *c)
         return;
     if (c->phase == CONN_STREAM)
         jb_stream_set_config(&c->stream, &conf->stream);
-    if (c->host) {
-        c->host = conf_find_host(conf, jb_jid_str(c->host->jid));
-        if (!c->host)
-            jb_stream_fail(&c->stream, JB_STREAM_HOST_GONE, "this host is no longer served");
+    if (!c->host)
+        return;
+    c->host = conf_find_host(conf, jb_jid_str(c->host->jid));
+    if (!c->host) {
+        conn_stream_fail(c, JB_STREAM_HOST_GONE, "this host is no longer served");
+        conn_mark_dirty(c);
     }
 }
 

@@ -26,7 +26,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "harness"), str(TESTS / "adversarial")]
 from ports import Port  # noqa: E402
 from server import Server  # noqa: E402
-from xmpp import FRAMING, SASL, Xmpp, b64  # noqa: E402
+from xmpp import FRAMING, SASL, STREAM_ERRORS, Xmpp, b64, condition  # noqa: E402
 
 JABIRUD = os.environ["JABIRUD"]
 JABIRU = os.environ["JABIRU"]
@@ -338,6 +338,21 @@ class Signals(unittest.TestCase):
             server.config.write_text("websocket { deflat = true }\n", encoding="utf-8")
             server.process.send_signal(signal.SIGHUP)
             server.wait_for_log(r"not reloaded; the old one stays in force.*did you mean `deflate`")
+
+    def test_a_host_that_is_gone(self):
+        one = 'host "localhost" { }\n'
+        with Server(JABIRUD, JABIRU, config=one + 'host "two.example" { }\n') as server:
+            server.add_user("romeo@two.example", "secret")
+            server.add_user("juliet@localhost", "secret")
+            with Xmpp(server.url, domain="two.example") as client, Xmpp(server.url) as other:
+                client.login("romeo", "secret")
+                other.login("juliet", "secret")
+                server.config.write_text(one, encoding="utf-8")
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_for_log("configuration reloaded")
+                error = client.ending(5).elements[0]
+                self.assertEqual(condition(error, STREAM_ERRORS), "host-gone")
+                self.assertEqual(other.silent_until_ping(), [])
 
     def test_a_second_signal_does_not_kill(self):
         server = Server(JABIRUD, JABIRU).start()
