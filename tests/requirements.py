@@ -10,8 +10,14 @@ library or of the command line as `client/FILE: NAME` or `cli/FILE: NAME`, a lim
 for each row.
 
 What does not apply has no row: what RFC 6120 says of streams between servers, and over TCP (section 3),
-as neither is spoken here; STARTTLS (5), in whose place section 3.9 of RFC 7395 stands; security layers,
-realms and mechanisms that we do not have; what RFC 6455 says of browsers, proxies and intermediaries.
+as neither is spoken here; STARTTLS (5), in whose place section 3.9 of RFC 7395 stands; see-other-host
+(4.9.3.19), in whose place its section 3.6.1 stands; validation (11.4) and the limits of types of stanzas
+(13.12), which are optional; security layers, realms and mechanisms that we do not have, SASL EXTERNAL
+among them, and with it the certificates of clients (13.7.2.2) and their end (13.7.2.3); the cipher suite of
+13.8, which RFC 7590 replaces by the recommendations for TLS (BCP 195); what a certification authority does
+(13.7.1); what RFC 6455 says of browsers, proxies and intermediaries, and of extensions to come.
+
+What applies and is not done is in docs/weak-points.md.
 """
 
 import argparse
