@@ -62,6 +62,7 @@ READ = """
   A server that uses several processors has fewer of them here than it would have alone.
 - Processor time is that of all threads and processes of the server, user and system. On loopback the
   kernel does the receiver's TCP work on the sender's account.
+- At a rate, latency counts from when a message was due until the kernel has it for its recipient, by its stamp.
 - The bare relay (`bench/floor.c`) speaks WebSocket but no XMPP, in one thread: what no server can go below.
 - Every message is accounted for. A run in which one is lost, doubled or out of order has failed, and says so.
 - "failed" is what happened here, with these versions; the reason stands below the table.

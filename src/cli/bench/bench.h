@@ -74,6 +74,7 @@ struct scenario {
     const char *words; /* one line */
     const char *more;  /* the rest of --help: options it cares for, an example; whole lines */
     bool retries;      /* a login that the server refuses is tried again, and counted */
+    bool gathers;      /* open loop: what arrived is looked at once in a tick, see engine.h */
     void (*defaults)(struct bench_options *o);
     /* Words when these options do not fit, or NULL. */
     const char *(*check)(const struct bench_options *o);
@@ -113,7 +114,11 @@ struct worker {
     pthread_t thread;
     int epoll_fd, wake_fd, clock_fd;
     enum bench_phase phase;
-    uint64_t now_ns; /* of this turn; connections refresh it with each read */
+    uint64_t now_ns;      /* of this turn; connections refresh it with each read */
+    bool gathering;       /* wakes with the clock and with nothing else */
+    uint64_t ticked_ns;   /* when it last woke for that */
+    uint64_t gathered_ns; /* what arrived before that is taken */
+    int64_t ahead_ns;     /* what the clock of the kernel's stamps is ahead of ours */
     unsigned phase_serial;
     uint64_t clock_ns;   /* open loop: when its clock began */
     uint64_t due_count;  /* open loop: what was begun of it since then */

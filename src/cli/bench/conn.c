@@ -277,7 +277,6 @@ static void take_input(struct conn *c, char *p, size_t n)
     struct worker *w = c->worker;
     struct jb_ws_event ev;
 
-    w->now_ns = bench_now_ns();
     w->corked = c;
     w->cork_bytes = 0;
     if (c->state == CONN_UPGRADING) {
@@ -294,14 +293,57 @@ static void take_input(struct conn *c, char *p, size_t n)
     conn_flush_cork(w);
 }
 
+/* When that arrived which recvmsg() has read, by the kernel's stamp. */
+static uint64_t arrived_ns(const struct worker *w, struct msghdr *m)
+{
+    uint64_t now = bench_now_ns(), at;
+    struct timespec t;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS)
+            continue;
+        memcpy(&t, CMSG_DATA(c), sizeof t);
+        at = (uint64_t)((int64_t)t.tv_sec * 1000000000 + t.tv_nsec - w->ahead_ns);
+        /* Before that it would have been read the last time, whatever was done to the clock. */
+        return at > now ? now : at < w->gathered_ns ? w->gathered_ns : at;
+    }
+    return now;
+}
+
+/* As recv(2); the worker's time is then that of the arrival. */
+static ssize_t read_stamped(struct conn *c, char *p, size_t n)
+{
+    char control[CMSG_SPACE(sizeof(struct timespec))];
+    struct iovec to = { p, n };
+    struct msghdr m = {
+        .msg_iov = &to,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t got = recvmsg(c->fd, &m, 0);
+
+    c->worker->now_ns = arrived_ns(c->worker, &m);
+    return got;
+}
+
+static ssize_t read_some(struct conn *c, char *p, size_t n)
+{
+    if (c->worker->gathering)
+        return read_stamped(c, p, n);
+    ssize_t got = c->ssl ? bench_tls_read(c->ssl, p, n) : recv(c->fd, p, n, 0);
+    if (got > 0)
+        c->worker->now_ns = bench_now_ns();
+    return got;
+}
+
 static void read_all(struct conn *c)
 {
     char *scratch = c->worker->scratch;
 
     /* Edges, not levels: until a read comes back short. */
     for (bool more = true; more && c->fd >= 0;) {
-        ssize_t n = c->ssl ? bench_tls_read(c->ssl, scratch, ENGINE_SCRATCH_BYTES)
-                           : recv(c->fd, scratch, ENGINE_SCRATCH_BYTES, 0);
+        ssize_t n = read_some(c, scratch, ENGINE_SCRATCH_BYTES);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n == 0)
@@ -404,6 +446,11 @@ static void open_one(struct conn *c)
         return;
     }
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (engine_gathers(w->bench) &&
+        setsockopt(c->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) {
+        failed(c, "time stamps of arrivals");
+        return;
+    }
     /* Some systems pace by default, which costs a timer for each message and tells nothing here. */
     setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     if (o->loopback && o->to.ss_family == AF_INET)

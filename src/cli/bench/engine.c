@@ -92,11 +92,19 @@ void worker_deliver(struct conn *c, struct tally *t, const struct marker *m)
         histogram_record(&w->latency, w->now_ns > m->due_ns ? w->now_ns - m->due_ns : 0);
 }
 
+bool engine_gathers(const struct bench *b)
+{
+    /* What TLS has read ahead of us has no stamp. */
+    return b->scenario->gathers && b->options.rate > 0 && !b->options.tls;
+}
+
 static void set_clock(struct worker *w, bool on)
 {
     struct itimerspec spec = { 0 };
 
-    if (on) {
+    w->gathering = on && engine_gathers(w->bench);
+    w->ticked_ns = w->gathered_ns = w->now_ns;
+    if (on && !w->gathering) {
         uint64_t first = w->clock_ns + ENGINE_TICK_NS;
         spec.it_interval.tv_nsec = ENGINE_TICK_NS;
         spec.it_value.tv_sec = (time_t)(first / second_ns);
@@ -153,9 +161,54 @@ static void on_clock(struct worker *w)
         w->bench->scenario->on_tick(w, w->now_ns);
 }
 
-static void *work(void *ctx)
+/* Returns how many things have happened. */
+static int take_events(struct worker *w, int timeout_ms)
 {
     static _Thread_local struct epoll_event events[EVENTS];
+    int count = epoll_wait(w->epoll_fd, events, EVENTS, timeout_ms);
+
+    w->now_ns = bench_now_ns();
+    for (int i = 0; i < count; i++) {
+        void *who = events[i].data.ptr;
+        if (who == &w->wake_fd)
+            on_wake(w);
+        else if (who == &w->clock_fd)
+            on_clock(w);
+        else
+            conn_on_event(who, events[i].events);
+    }
+    return count;
+}
+
+/* How far the clock of the kernel's stamps is ahead of bench_now_ns().  That one is asked last: who
+ * has to wait between the two takes arrivals for later, not for earlier, than they were. */
+static int64_t ahead_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)((uint64_t)t.tv_sec * second_ns + (uint64_t)t.tv_nsec - bench_now_ns());
+}
+
+/* Sleeps until the next tick, sends what is due, takes what has arrived since the last time. */
+static void gather(struct worker *w)
+{
+    uint64_t tick = (w->ticked_ns - w->clock_ns) / ENGINE_TICK_NS + 1;
+    uint64_t at_ns = w->clock_ns + tick * ENGINE_TICK_NS;
+    struct timespec at = { (time_t)(at_ns / second_ns), (long)(at_ns % second_ns) };
+
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+    w->ticked_ns = w->now_ns = bench_now_ns();
+    w->ahead_ns = ahead_ns();
+    w->bench->scenario->on_tick(w, w->now_ns);
+    uint64_t before_ns = bench_now_ns();
+    while (take_events(w, 0) == EVENTS)
+        ;
+    w->gathered_ns = before_ns;
+}
+
+static void *work(void *ctx)
+{
     struct worker *w = ctx;
     struct bench *b = w->bench;
 
@@ -166,17 +219,10 @@ static void *work(void *ctx)
 #endif
     atomic_fetch_add(&b->at_phase, 1);
     while (!atomic_load_explicit(&b->stop, memory_order_relaxed)) {
-        int count = epoll_wait(w->epoll_fd, events, EVENTS, TURN_MS);
-        w->now_ns = bench_now_ns();
-        for (int i = 0; i < count; i++) {
-            void *who = events[i].data.ptr;
-            if (who == &w->wake_fd)
-                on_wake(w);
-            else if (who == &w->clock_fd)
-                on_clock(w);
-            else
-                conn_on_event(who, events[i].events);
-        }
+        if (w->gathering)
+            gather(w);
+        else
+            take_events(w, TURN_MS);
         conn_open_waiting(w);
     }
     return NULL;

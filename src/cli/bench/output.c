@@ -57,10 +57,11 @@ static int print_json(const struct bench *b, int status)
     for (unsigned i = 0; i < b->figures.count; i++)
         json_object_set_new(figures, b->figures.list[i].key, json_real(b->figures.list[i].value));
     json_t *all = json_pack(
-        "{s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:I, s:o, s:o}", "scenario", b->scenario->name,
+        "{s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:I, s:s, s:o, s:o}", "scenario", b->scenario->name,
         "server", o->host_port, "ok", status == CLI_OK, "connections", (json_int_t)o->connections,
         "threads", (json_int_t)o->threads, "rate", o->rate, "duration_s", o->duration_s, "window",
-        (json_int_t)o->window, "figures", figures, "samples", samples_json(b));
+        (json_int_t)o->window, "arrivals", engine_gathers(b) ? "stamped" : "read", "figures",
+        figures, "samples", samples_json(b));
     int rc = json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
     putchar('\n');
     json_decref(all);

@@ -93,12 +93,14 @@ const struct scenario scenario_pairs = {
         "Without --rate in a closed loop: at any time --window messages of a pair are under way,\n"
         "whoever gets one sends one; this shows the most that a server can do.  With --rate in an\n"
         "open loop: so many messages a second are due in all, whatever the server does, and\n"
-        "latency counts from when a message was due, not from when it could be sent.\n\n"
+        "latency counts from when a message was due, not from when it could be sent, until the\n"
+        "kernel got it for the other one (over TLS: until it was read).\n\n"
         "  --rate N                messages a second in all (closed loop)\n"
         "  --window N              closed loop: messages under way in a pair (1)\n"
         "  --bytes N               of a message (338)\n\n"
         "example: jabiru bench pairs --url ws://127.0.0.1:5280/xmpp-websocket --auth anonymous\\\n"
         "             --domain localhost --connections 1000 --rate 5000 --pid $(pidof jabirud)\n",
+    .gathers = true,
     .defaults = defaults,
     .check = check,
     .run = engine_run_traffic,
