@@ -44,6 +44,13 @@ class Client(unittest.TestCase):
         self.env = {**SANITIZER_DEFAULTS, **{k: v for k, v in os.environ.items() if not k.startswith("JABIRU")},
                     "XDG_STATE_HOME": str(self.folder / "state"), "HOME": str(self.folder)}
 
+    def copy_of(self, ca):
+        """One that is made once: another command may be reading it."""
+        copy = self.folder / "ca.pem"
+        if not copy.exists():
+            shutil.copy(ca, copy)
+        return copy
+
     def account(self, who, **more):
         return {**self.env, "JABIRU_JID": f"{who}@localhost", "JABIRU_PASSWORD": "secret", **self.endpoint(), **more}
 
@@ -152,8 +159,10 @@ class Everywhere:
     def test_chat_through_pipes(self):
         with Running("chat", "juliet@localhost", env=self.account("romeo")) as romeo, \
                 Running("chat", env=self.account("juliet")) as juliet:
-            juliet.type("/to romeo@localhost\n/list\n")
-            juliet.wait_for(r"^\* 1  romeo@localhost$")
+            # Before the server has her presence what is for her is kept, and perhaps for longer than until then.
+            juliet.type("/to juliet@localhost\nis this on?\n/to romeo@localhost\n/list\n")
+            juliet.wait_for(r"^\* 2  romeo@localhost$")
+            juliet.wait_for(r"juliet@localhost: is this on\?$")
             romeo.type("hello\n//slash\n/bogus\n")
             juliet.wait_for(r"^\d\d:\d\d romeo@localhost: hello$")
             juliet.wait_for(r": /slash$")
@@ -351,8 +360,7 @@ class Secure(Everywhere, OnJabirud):
                       and "CERTIFICATE" in path.read_text())
 
     def endpoint(self):
-        copy = self.folder / "ca.pem"
-        shutil.copy(self.ca, copy)
+        copy = self.copy_of(self.ca)
         return {"JABIRU_URL": self.url, "JABIRU_CA_FILE": str(copy)}
 
     def test_the_certificate_is_looked_at(self):
@@ -602,8 +610,7 @@ class OnOthers:
 
 class OnOthersOverTls(OnOthers):
     def endpoint(self):
-        copy = self.folder / "ca.pem"
-        shutil.copy(self.server.ca, copy)
+        copy = self.copy_of(self.server.ca)
         return {"JABIRU_URL": self.server.secure_url, "JABIRU_CA_FILE": str(copy)}
 
     def test_the_certificate_is_looked_at(self):
