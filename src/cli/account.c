@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORDS_BYTES = 512, LEAVE_MS = 2000 };
+enum { WORDS_BYTES = 512, DOMAIN_BYTES = 1024, LEAVE_MS = 2000 };
 
 /* -- Signals ---------------------------------------------------------------------------------- */
 
@@ -126,8 +126,8 @@ int account_open(struct account *a, const struct cli_args *args)
     return status;
 }
 
-/* All who share a token are one client to the server, which lets a client have one session at a time
- * (XEP-0386), unless each asks for a resource of its own. */
+/* All who share a token are one client to the server, which lets a client have one session at a
+ * time (XEP-0386), unless each asks for a resource of its own. */
 static int own_resource(struct account *a)
 {
     char id[JB__RANDOM_ID_BYTES + 1], resource[16];
@@ -311,6 +311,14 @@ const char *account_domain(const struct account *a, char *out, size_t room)
 
     snprintf(out, room, "%.*s", (int)n, at ? at + 1 : jid);
     return out;
+}
+
+int account_ask(struct account *a, uint64_t *number)
+{
+    char domain[DOMAIN_BYTES];
+
+    return jb_client_request(a->client, "get", account_domain(a, domain, sizeof domain),
+                             "<ping xmlns='urn:xmpp:ping'/>", number);
 }
 
 void account_close(struct account *a)

@@ -54,6 +54,10 @@ int account_fail(const struct account *a, int rc, const char *what);
 /* Whether an event is the error of a stanza; then its condition ("item-not-found") and what the
  * server says in words, made safe to print, into `out`. */
 bool account_error(const struct jb_element *stanza, char *out, size_t room);
+/* Asks the own server for a sign of life.  It handles what a client says in order (RFC 6120 section
+ * 10.1): when the ANSWER with this number comes, a refusal included, it has all that was said
+ * before.  0 or a code of the library. */
+int account_ask(struct account *a, uint64_t *number);
 /* The own server's domain; into `out`, which is returned. */
 const char *account_domain(const struct account *a, char *out, size_t room);
 

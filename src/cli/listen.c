@@ -43,7 +43,28 @@ static bool print_stanza(const struct cli_args *args, const struct jb_element *e
     return fflush(stdout) == 0; /* who reads a pipe wants it now */
 }
 
-static int listen_on(struct account *a)
+/* Says once that messages to the account come here: when the server has answered a question that
+ * was asked behind our presence. */
+static void greet(struct account *a, const struct jb_event *ev, uint64_t *question)
+{
+    switch (jb_event_kind(ev)) {
+    case JB_EVENT_ONLINE:
+    case JB_EVENT_RESUMED: /* the line broke before the answer came */
+        if (*question && account_ask(a, question) != 0)
+            *question = 0;
+        break;
+    case JB_EVENT_ANSWER:
+        if (jb_event_number(ev) != *question || jb_event_result(ev) == JB_RESULT_OFFLINE)
+            break;
+        fprintf(stderr, "%s listens\n", jb_client_jid(a->client));
+        *question = 0;
+        break;
+    default:
+        break;
+    }
+}
+
+static int listen_on(struct account *a, uint64_t question)
 {
     const struct cli_args *args = a->args;
     uint64_t end = args->for_ms ? jb__clock_mono_ms() + args->for_ms : UINT64_MAX;
@@ -60,6 +81,7 @@ static int listen_on(struct account *a)
             if (jb_event_retry_ms(ev) < 0)
                 return status;
         }
+        greet(a, ev, &question);
         if (jb_event_kind(ev) != JB_EVENT_STANZA && jb_event_kind(ev) != JB_EVENT_PRESENCE)
             continue;
         if (!print_stanza(args, jb_event_element(ev)))
@@ -72,6 +94,7 @@ static int listen_on(struct account *a)
 static int run(const struct cli_args *args)
 {
     struct account a;
+    uint64_t question = 0;
     int status = account_open(&a, args);
 
     if (status == CLI_OK) {
@@ -80,8 +103,8 @@ static int run(const struct cli_args *args)
     }
     if (status == CLI_OK) {
         jb_client_set(a.client, JB_SETTING_RECONNECT, 1);
-        fprintf(stderr, "%s listens\n", jb_client_jid(a.client));
-        status = listen_on(&a);
+        int rc = account_ask(&a, &question);
+        status = rc == 0 ? listen_on(&a, question) : account_fail(&a, rc, "listen");
     }
     account_close(&a);
     return status;
@@ -93,8 +116,9 @@ const struct cli_command listen_command = {
     .words = "Prints what arrives",
     .more =
         "Goes online and prints each message and presence as one line of XML, or with --json as\n"
-        "one object.  A connection that is lost comes back.  It ends after --count stanzas, after\n"
-        "--for SECONDS, or when interrupted.\n\n"
+        "one object.  On standard error it says when messages to the account come here.  A\n"
+        "connection that is lost comes back.  It ends after --count stanzas, after --for SECONDS,\n"
+        "or when interrupted.\n\n"
         "example: jabiru listen --jid bot@example.org --json | jq -r 'select(.body) | .from'\n",
     .allowed = CLI_JSON | CLI_COUNT | CLI_FOR,
     .run = run,

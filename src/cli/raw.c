@@ -58,11 +58,8 @@ static void hear_out(struct console *c)
     struct account *a = &c->account;
     uint64_t end = jb__clock_mono_ms() + (a->args->for_ms ? a->args->for_ms : a->args->timeout_ms);
     const struct jb_event *ev;
-    char domain[1024];
 
-    if (!a->args->for_ms &&
-        jb_client_request(a->client, "get", account_domain(a, domain, sizeof domain),
-                          "<ping xmlns='urn:xmpp:ping'/>", &c->last) != 0)
+    if (!a->args->for_ms && account_ask(a, &c->last) != 0)
         return;
     while (account_wait(a, -1, end, &ev) == ACCOUNT_EVENT)
         if (!on_event(c, ev))

@@ -83,15 +83,13 @@ static int send_message(struct sending *s, const char *text)
 }
 
 /* Where the server has no stream management, the answer to a ping that comes after the message says
- * that it has the message: servers handle stanzas in order (RFC 6120 section 10.1). */
+ * that it has the message. */
 static int ask_server(struct sending *s)
 {
-    struct account *a = &s->account;
-    char domain[1024];
-    int rc = jb_client_request(a->client, "get", account_domain(a, domain, sizeof domain),
-                               "<ping xmlns='urn:xmpp:ping'/>", &s->question);
+    int rc = account_ask(&s->account, &s->question);
 
-    return rc == 0 ? CLI_OK : account_fail(a, rc, "the server cannot be asked for the message");
+    return rc == 0 ? CLI_OK
+                   : account_fail(&s->account, rc, "the server cannot be asked for the message");
 }
 
 /* The message came back as an error. */

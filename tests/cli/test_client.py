@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import xml.etree.ElementTree as ET
 
@@ -502,6 +503,25 @@ class Scripted(Client):
             conn.send(f"<iq xmlns='jabber:client' type='result' from='localhost' id='{number}'/>")
             conn.until_closed()
         self.send_to(script)
+
+    def test_it_listens_when_the_server_has_its_presence(self):
+        def script(conn):
+            conn.login()
+            conn.recv_presence()
+            ping = conn.recv_like("^<iq .*id='([^']*)'.*urn:xmpp:ping").group(1)
+            conn.send("<message xmlns='jabber:client'><body>early</body></message>")
+            go_on.wait(WAIT_S)
+            conn.send(f"<iq xmlns='jabber:client' type='result' from='localhost' id='{ping}'/>")
+            conn.until_closed()
+        go_on = threading.Event()
+        with Peer(script) as peer:
+            env = {**self.env, "JABIRU_JID": "romeo@localhost", "JABIRU_PASSWORD": "secret", "JABIRU_URL": peer.url}
+            with Running("listen", env=env) as romeo:
+                romeo.wait_for(">early<")
+                self.assertEqual(romeo.err.all(), [])
+                go_on.set()
+                romeo.wait_for("^romeo@localhost/here listens$", romeo.err)
+                self.assertEqual(romeo.end(signal.SIGINT), 0)
 
     def test_words_of_a_server_are_made_safe(self):
         def script(conn):
