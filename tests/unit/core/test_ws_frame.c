@@ -48,8 +48,10 @@ static const char *decode_with(struct jb_ws *ws, const struct wire *w, enum arri
         size_t n = piece.n;
         while (jb_ws_next(ws, &p, &n, &ev), ev.kind != JB_WS_EVENT_NONE) {
             note(line, sizeof line, &ev);
-            if (ev.kind == JB_WS_EVENT_FAIL)
+            if (ev.kind == JB_WS_EVENT_FAIL) {
                 assert_non_null(ev.words);
+                assert_int_equal(ev.over != JB_LIMIT_COUNT, ev.code == JB_WS_TOO_BIG);
+            }
         }
         assert_int_equal(n, 0);
         assert_ptr_equal(p, piece.p + piece.n);
