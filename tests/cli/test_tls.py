@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / folder) for folder in ("harness", "adversarial", "wsconf")]
@@ -120,6 +121,20 @@ class Tls(unittest.TestCase):
             server.admin("reload")
             with connect(server, "localhost", ssl.TLSVersion.TLSv1_2) as connection:
                 self.assertEqual(connection.version(), "TLSv1.2")
+
+    def test_nothing_older_than_1_2(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")  # else it does not even ask
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
+        with Server(JABIRUD, JABIRU, config='log { level = "debug" }\n' + LISTENER) as server:
+            with self.assertRaises(ssl.SSLError), context.wrap_socket(server.connect(20)):
+                pass
+            server.wait_for_log(r"TLS handshake failed address=127\.0\.0\.1:\d+ why=.*unsupported protocol")
 
     def test_its_end_is_told(self):
         """Behind the WebSocket's close comes close_notify: an end without it is an error of ssl's."""
