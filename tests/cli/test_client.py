@@ -698,9 +698,10 @@ class OnTerminal(OnJabirud):
             self.assertEqual(t.end(), 0)
 
     def typed(self, t):
-        """What stands behind the prompt, over the rows of a screen of 40 columns (blanks at their ends count)."""
+        """What stands behind the prompt, over the rows of a screen of 40 columns (blanks at their ends count); nothing
+        while it is drawn anew."""
         lines = t.lines()
-        first = max(k for k, line in enumerate(lines) if line.startswith("juliet@localhost>"))
+        first = max((k for k, line in enumerate(lines) if line.startswith("juliet@localhost>")), default=len(lines))
         return "".join(line.ljust(40) for line in lines[first:]).rstrip()
 
     def test_history_of_what_was_typed(self):
