@@ -23,6 +23,12 @@ static void drop(struct jb_sendq *q, struct jb_sendq_item **link)
     jb_free(q->alloc, item);
 }
 
+void jb_sendq_number_from(struct jb_sendq *q, uint32_t number)
+{
+    jb_assert(!q->first);
+    q->queued = q->sent = q->acked = q->most = number;
+}
+
 void jb_sendq_deinit(struct jb_sendq *q)
 {
     while (q->first)
@@ -167,6 +173,8 @@ void jb_sendq_sent(struct jb_sendq *q)
     q->bytes_unsent -= bytes;
     if (item->counted)
         q->sent = item->number;
+    if (q->sent - q->acked > q->most - q->acked)
+        q->most = q->sent;
     if (item->tag || (q->keep && item->counted)) {
         q->cut = &item->next;
         q->bytes_unacked += bytes;
@@ -202,6 +210,15 @@ bool jb_sendq_take_acked(struct jb_sendq *q, int64_t *tag)
     return true;
 }
 
+bool jb_sendq_catch_up(struct jb_sendq *q, uint32_t number)
+{
+    if (number - q->acked > q->most - q->acked)
+        return false;
+    while (!jb_sendq_may_ack(q, number))
+        jb_sendq_sent(q);
+    return true;
+}
+
 void jb_sendq_rewind(struct jb_sendq *q)
 {
     q->unsent = q->first;
@@ -226,6 +243,7 @@ void jb_sendq_splice(struct jb_sendq *to, struct jb_sendq *from)
     to->queued = from->queued;
     to->sent = from->sent;
     to->acked = from->acked;
+    to->most = from->most;
     to->keep = from->keep;
     jb_sendq_init(from, from->alloc);
 }

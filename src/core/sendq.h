@@ -39,11 +39,14 @@ struct jb_sendq {
     uint32_t queued;              /* number of the newest stanza */
     uint32_t sent;                /* number of the newest that was sent */
     uint32_t acked;               /* number of the newest that was acknowledged */
+    uint32_t most;                /* `sent` at its furthest: rewinding does not take that back */
     bool keep;                    /* keep every stanza until it is acknowledged */
 };
 
 void jb_sendq_init(struct jb_sendq *q, const struct jb_allocator *alloc);
 void jb_sendq_deinit(struct jb_sendq *q);
+/* An empty one goes on behind the stanza of this number. */
+void jb_sendq_number_from(struct jb_sendq *q, uint32_t number);
 /* Takes over everything `from` has, which is as new afterwards; `to` must be empty. */
 void jb_sendq_move(struct jb_sendq *to, struct jb_sendq *from);
 
@@ -70,6 +73,10 @@ bool jb_sendq_may_ack(const struct jb_sendq *q, uint32_t number);
 void jb_sendq_ack(struct jb_sendq *q, uint32_t number);
 /* Lets go of the oldest stanza that is kept and acknowledged; false: there is none. */
 bool jb_sendq_take_acked(struct jb_sendq *q, int64_t *tag);
+/* Of a connection that is gone: the other side says that it has all up to this number.  It may be
+ * acknowledged afterwards, also when less was sent on that connection than on one before it, which
+ * was lost as well.  False: that was never sent, or is not kept any more. */
+JB_NODISCARD bool jb_sendq_catch_up(struct jb_sendq *q, uint32_t number);
 /* Everything that is kept is to be sent again. */
 void jb_sendq_rewind(struct jb_sendq *q);
 /* Puts a rewound queue behind what waits in `to`, which keeps nothing and goes on with the numbers

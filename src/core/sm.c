@@ -144,6 +144,11 @@ uint32_t jb_sm_handled_wire(const struct jb_sm *sm)
     return sm->handled - sm->in_base;
 }
 
+bool jb_sm_catch_up(struct jb_sm_saved *saved, uint32_t h)
+{
+    return jb_sendq_catch_up(&saved->out, h + saved->sm.out_base);
+}
+
 bool jb_sm_may_ack(const struct jb_sm_saved *saved, uint32_t h)
 {
     return jb_sendq_may_ack(&saved->out, h + saved->sm.out_base);

@@ -63,6 +63,9 @@ JB_NODISCARD bool jb_sm_read_resume(const struct jb_doc *doc, uint16_t node,
 
 /* The counter that <a/>, <resumed/> and <failed/> tell. */
 uint32_t jb_sm_handled_wire(const struct jb_sm *sm);
+/* What the other side says it has is taken for sent; false: so much never was (see
+ * jb_sendq_catch_up()). */
+JB_NODISCARD bool jb_sm_catch_up(struct jb_sm_saved *saved, uint32_t h);
 /* Whether the other side may say that it has handled so much. */
 bool jb_sm_may_ack(const struct jb_sm_saved *saved, uint32_t h);
 

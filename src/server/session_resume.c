@@ -216,9 +216,9 @@ static void take_over(struct resumption *rs, struct session *s)
     struct session_sm *sm = s->sm;
 
     take_from(s);
-    if (!jb_sm_may_ack(&sm->rest, rs->h)) {
+    if (!jb_sm_catch_up(&sm->rest, rs->h)) {
         c->reason = "acknowledged what was never sent";
-        jb_stream_sm_too_high(&c->stream, rs->h, sm->rest.out.sent - sm->rest.sm.out_base);
+        jb_stream_sm_too_high(&c->stream, rs->h, sm->rest.out.most - sm->rest.sm.out_base);
         conn_schedule(c);
         finish(rs);
         return;

@@ -43,7 +43,7 @@ static void write_document(struct session *s, struct jb_xml *x)
     jb_xml_attr_u64(x, "wait", s->sm->wait_ms);
     jb_xml_attr_u64(x, "handled", jb_sm_handled_wire(&rest->sm));
     jb_xml_attr_u64(x, "acked", rest->out.acked - rest->sm.out_base);
-    jb_xml_attr_u64(x, "sent", rest->out.sent - rest->sm.out_base);
+    jb_xml_attr_u64(x, "sent", rest->out.most - rest->sm.out_base);
     jb_xml_attr_u64(x, "priority", (uint64_t)(s->priority + 128));
     if (s->interested)
         jb_xml_attrz(x, "interested", "1");

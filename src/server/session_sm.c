@@ -486,7 +486,7 @@ void session_sm_revive(struct session *s, const struct session_sm_state *state)
     rest->sm = (struct jb_sm){ .on = true, .handled = state->handled, .told = state->handled };
     jb_sendq_init(&rest->out, alloc);
     rest->out.keep = true;
-    rest->out.queued = rest->out.sent = rest->out.acked = state->acked;
+    jb_sendq_number_from(&rest->out, state->acked);
     jb__list_push(&r->hibernating, &sm->node);
     r->counters.hibernating++;
     timer_set(&r->wheel, &sm->timer, r->now_ms + sm->wait_ms);

@@ -274,6 +274,33 @@ def case_62_races(rig):
             session.lives_on(winners[0])
             for client in clients:
                 client.close()
+    had_more_before(rig)
+
+
+def had_more_before(rig):
+    """He had all on a connection that was lost, and hardly anything of it on the next one, where he did not read: on
+    the third he says what he has, and nothing comes again."""
+    text, count = "x" * 10000, 60
+    with rig.client("alice") as alice:
+        with rig.client("bob") as bob:
+            session = Session(bob)
+            for n in range(count):
+                alice.send(message(bob.jid, "%d %s" % (n, text)))
+            for _ in range(count):
+                bob.wait_for(is_message)
+            address = bob.jid
+            bob.close(reset=True)
+        with rig.connect(rcvbuf=1024).authenticate("bob", settings.PASSWORD) as deaf:
+            check(resume(deaf, session.id).tag == tag("resumed"), "it cannot be resumed")
+            id = next_id("behind")
+            alice.send(ping_iq(id, rig.bare("bob")))  # his account answers when all that can be sent is
+            alice.wait_for(lambda e: e.get("id") == id)
+            with authenticated(rig, "bob") as back:
+                answer = resume(back, session.id, count)
+                check(answer.tag == tag("resumed"), "who has all of it may not say so")
+                alice.send(message(address, "one more"))
+                got = body(back.wait_for(is_message))
+                check(got == "one more", "%s came again", got[:5])
 
 
 def race(clients, session):

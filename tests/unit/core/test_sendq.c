@@ -78,7 +78,7 @@ static void keeps_what_is_not_acknowledged(void **state)
 
     jb_sendq_init(&q, &jb_allocator_libc);
     q.keep = true;
-    q.queued = q.sent = q.acked = UINT32_MAX;
+    jb_sendq_number_from(&q, UINT32_MAX);
     assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
     assert_int_equal(jb_sendq_push(&q, s, NULL), 0);
     jb_sendq_sent(&q);
@@ -131,7 +131,7 @@ static void acknowledges(void **state)
 
     jb_sendq_init(&q, &jb_allocator_libc);
     q.keep = true;
-    q.queued = q.sent = q.acked = UINT32_MAX - 1;
+    jb_sendq_number_from(&q, UINT32_MAX - 1);
     push(&q, s, 1);
     assert_int_equal(jb_sendq_push_raw(&q, JB_STR("<r/>")), 0);
     push(&q, s, 2);
@@ -184,6 +184,7 @@ static void sends_again_after_rewinding(void **state)
                                              3 * other.unsent->middle_bytes +
                                              3 * other.unsent->tail_bytes);
     assert_int_equal(other.sent, 1);
+    assert_int_equal(other.most, 3);
     assert_int_equal(other.unsent->tag, 2);
     assert_int_equal(jb_sendq_push_saved(&other, JB_STR("<message/>"), 5), 0);
     send_all(&other);
@@ -201,6 +202,44 @@ static void sends_again_after_rewinding(void **state)
     jb_stanza_unref(s);
 }
 
+/* Four were sent on one connection and one of them on the next; of the first it had three. */
+static void catches_up(void **state)
+{
+    struct jb_stanza *s = sealed(MESSAGE);
+    struct jb_sendq q, next;
+    (void)state;
+
+    jb_sendq_init(&q, &jb_allocator_libc);
+    jb_sendq_init(&next, &jb_allocator_libc);
+    q.keep = true;
+    jb_sendq_number_from(&q, UINT32_MAX - 1);
+    for (int64_t tag = 1; tag <= 5; tag++)
+        push(&q, s, tag);
+    for (int i = 0; i < 4; i++)
+        jb_sendq_sent(&q);
+    jb_sendq_rewind(&q);
+    jb_sendq_splice(&next, &q);
+    jb_sendq_sent(&next);
+    assert_false(jb_sendq_may_ack(&next, 1));
+    assert_false(jb_sendq_catch_up(&next, 3)); /* the fifth was not sent */
+    assert_false(jb_sendq_catch_up(&next, UINT32_MAX - 2));
+    assert_int_equal(next.sent, UINT32_MAX);
+    assert_true(jb_sendq_catch_up(&next, 1));
+    assert_int_equal(next.sent, 1);
+    assert_int_equal(next.unsent->tag, 4);
+    assert_true(jb_sendq_catch_up(&next, UINT32_MAX)); /* nothing is taken back */
+    assert_int_equal(next.sent, 1);
+    jb_sendq_ack(&next, 1);
+    assert_int_equal(taken(&next), 123);
+    assert_false(jb_sendq_catch_up(&next, 0));
+    send_all(&next);
+    assert_int_equal(next.sent, 3);
+    assert_int_equal(next.most, 3);
+    jb_sendq_deinit(&q);
+    jb_sendq_deinit(&next);
+    jb_stanza_unref(s);
+}
+
 /* A rewound queue goes behind what waits already, which does not count any more. */
 static void check_splice(uint32_t waiting, uint32_t saved)
 {
@@ -209,7 +248,7 @@ static void check_splice(uint32_t waiting, uint32_t saved)
     jb_sendq_init(&to, &jb_allocator_libc);
     jb_sendq_init(&from, &jb_allocator_libc);
     from.keep = true;
-    from.queued = from.sent = from.acked = UINT32_MAX;
+    jb_sendq_number_from(&from, UINT32_MAX);
     for (uint32_t i = 0; i < waiting; i++)
         assert_int_equal(jb_sendq_push_saved(&to, JB_STR("<waiting/>"), 0), 0);
     for (uint32_t i = 0; i < saved; i++)
@@ -362,6 +401,7 @@ int main(void)
         TEST(keeps_what_is_not_acknowledged),
         TEST(acknowledges),
         TEST(sends_again_after_rewinding),
+        TEST(catches_up),
         TEST(splices),
         TEST(keeps_what_has_a_tag),
         TEST(wraps),

@@ -93,7 +93,7 @@ static struct jb_sm_saved saved_with(uint32_t out_base, uint32_t stanzas)
     saved.sm.out_base = out_base;
     jb_sendq_init(&saved.out, &jb_allocator_libc);
     saved.out.keep = true;
-    saved.out.queued = saved.out.sent = saved.out.acked = out_base;
+    jb_sendq_number_from(&saved.out, out_base);
     for (uint32_t i = 0; i < stanzas; i++)
         assert_int_equal(jb_sendq_push_saved(&saved.out, JB_STR(MESSAGE), 0), 0);
     while (saved.out.unsent)
