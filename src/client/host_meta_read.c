@@ -13,7 +13,8 @@ static const char rel[] = "urn:xmpp:alt-connections:websocket";
 static bool set_url(struct jb__endpoint *e, struct jb_str href, int place)
 {
     *e = (struct jb__endpoint){ .priority = (uint32_t)place };
-    if (jb__url_parse(href, &e->url) != 0 || !e->url.tls || href.p[0] == 'h' || href.p[0] == 'H')
+    if (!href.p || jb__url_parse(href, &e->url) != 0 || !e->url.tls || href.p[0] == 'h' ||
+        href.p[0] == 'H')
         return false;
     memcpy(e->name, e->url.host, sizeof e->name);
     return true;
