@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import shlex
-import socket
 import sqlite3
 import stat
 import subprocess
@@ -28,6 +27,7 @@ from xmpp import Closed, Fail, Timeout, WsClient, Xmpp, check, message
 from wsclient import Wire
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+from ports import Port  # noqa: E402
 from server import give_to_server  # noqa: E402
 
 CANARY_EVERY_S = 0.2
@@ -90,7 +90,8 @@ class Rig:
 
     def __init__(self, start, overrides, options, stack_kib=None):
         self.start, self.overrides, self.options = start, overrides, options
-        self.metrics = "%s:%d" % (METRICS_HOST, free_port(METRICS_HOST))
+        self.metrics_port = Port(METRICS_HOST)
+        self.metrics = "%s:%d" % (METRICS_HOST, self.metrics_port.number)
         listen = {"metrics_listen": self.metrics}
         self.server = start(settings.config_text({**overrides, **listen}), stack_kib)
         self.host, self.port = self.server.host, self.server.port
@@ -104,6 +105,7 @@ class Rig:
     def stop(self):
         self.canary.stop()
         self.server.stop()
+        self.metrics_port.close()
 
     @contextlib.contextmanager
     def variant(self, overrides=None, stack_kib=None):
@@ -255,12 +257,6 @@ class Rig:
                   "not back to baseline: RSS %d -> %d KiB, fds %d -> %d",
                   rss, self.rss_kib(), fds, self.fds())
             time.sleep(0.05)
-
-
-def free_port(host):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
 
 
 def wrap_stack(binary, stack_kib):

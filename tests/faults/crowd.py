@@ -24,6 +24,7 @@ from guests import (BULK_BYTES, DOMAIN, PRESENCE, FramePinger, HalfHandshake, Se
                     StanzaPinger)
 from registry import fault
 from world import PASSWORD, Failed, TestServer, check, control, eventually, raise_descriptor_limit, users
+from ports import Port
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMITS_H = HERE.parent.parent / "src" / "core" / "limits.h"
@@ -78,14 +79,6 @@ def limits_in_force(changed):
 # ---- the server ----
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 def config_text(changed, port, tls_port):
     lines = "".join(f"    {name} = {value}\n" for name, value in changed.items())
     return (f"scram_iterations = 4096\nlimits {{\n{lines}}}\nhost \"{DOMAIN}\" {{\n    registration = true\n}}\n"
@@ -96,7 +89,8 @@ class CrowdServer(TestServer):
     """With a listener for TLS beside the other."""
 
     def __init__(self, options, changed):
-        self.plain_port, self.tls_port = free_ports(2)
+        self.ports = Port(), Port()  # its own from now until the end of the test
+        self.plain_port, self.tls_port = (port.number for port in self.ports)
         super().__init__(options.bin, options.cli, config=config_text(changed, self.plain_port, self.tls_port))
 
     def listen(self):
