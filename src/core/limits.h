@@ -61,7 +61,7 @@ enum { JB_KIB = 1024, JB_MIB = 1024 * 1024 };
     /* stream management (XEP-0198) */                                                             \
     X(sm_resume_ms, 600000, 0, 86400000, "time a session waits for its resumption; 0: none can be resumed") \
     X(sm_count_ms, 172800000, 600000, 2592000000, "time for which it is known how much of what a lost session sent is stored") \
-    X(sm_counts, 1000, 10, 1000000, "sessions of one account of which that is known; of more, the newest half is") \
+    X(sm_counts, 1000, 10, 1000000, "lost sessions of one account of which it is known how much of what they sent is stored; when there are more, half of them, the newest, stay") \
     X(sm_hibernating, 5, 1, 10000, "sessions of one account that wait for their resumption; the oldest gives way") \
     X(sm_queue_stanzas, 1000, 10, 1000000, "stanzas that a client has not acknowledged, then it is closed; while it waits for its resumption twice as many, then it ends") \
     X(sm_queue_bytes, 4 * JB_MIB, 256 * JB_KIB, 1024 * JB_MIB, "the same in bytes")                \
