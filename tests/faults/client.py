@@ -32,6 +32,7 @@ CLIENT = "jabber:client"
 SIDS = "urn:xmpp:sid:0"
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 ASK_EVERY = 5  # stanzas
+POSTPONED = "come back in a moment"  # what it says then, and the session is there later
 CONNECT_S = 20
 WRAP = 1 << 32
 
@@ -208,6 +209,7 @@ class Client:
         self.stopping = False
         self.answers = {}               # id -> future
         self.refusals = []
+        self.postponed = 0              # how often the server was too busy to tell what is there
         self.errors = []                # messages of type error that came back
 
     # -- sending
@@ -349,7 +351,10 @@ class Client:
             except (Gone, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
                 pass
             except Refused as refused:
-                self.refusals.append(str(refused))
+                if POSTPONED in str(refused):
+                    self.postponed += 1
+                else:
+                    self.refusals.append(str(refused))
             self.online.clear()
             if self.socket:
                 self.socket.abort()

@@ -148,6 +148,7 @@ async def restarts(server, count, rounds):
             took.append(await restart_round(world, count / 3))
             print(f"# restart {number + 1}: all resumed after {took[-1]:.2f} s", flush=True)
         figures = world.judge()
+        figures["postponed"] = sum(client.postponed for client in world.clients)
     check(figures["failed"] == 0, f"{figures['failed']} sessions were not resumed")
     check(figures["again"] == 0, f"{figures['again']} messages came again that had been confirmed")
     return took, figures
@@ -163,6 +164,10 @@ async def wait_resumed(world, before):
         await asyncio.sleep(0.02)
 
 
+def postponed(figures):
+    return f"; told {figures['postponed']} times to come back in a moment" if figures["postponed"] else ""
+
+
 @fault("restart", "stopped with SIGTERM and started: every session is resumed")
 def test_restart(options):
     # More than the store lets wait, also in the short version.
@@ -172,4 +177,4 @@ def test_restart(options):
     with running(options, count) as server:
         took, figures = asyncio.run(restarts(server, count, rounds))
     return (f"{rounds} restarts, {count} sessions: {figures['resumed']} resumed, 0 lost, 0 twice; "
-            f"all back after {max(took):.1f} s at most")
+            f"all back after {max(took):.1f} s at most{postponed(figures)}")
