@@ -282,10 +282,12 @@ def had_more_before(rig):
     the third he says what he has, and nothing comes again."""
     text, count = "x" * 10000, 60
     with rig.client("alice") as alice:
+        def say(address, words):
+            alice.send("<message xmlns='jabber:client' type='headline' to='%s'><body>%s</body></message>" % (address, words))
         with rig.client("bob") as bob:
             session = Session(bob)
             for n in range(count):
-                alice.send(message(bob.jid, "%d %s" % (n, text)))
+                say(bob.jid, "%d %s" % (n, text))
             for _ in range(count):
                 bob.wait_for(is_message)
             address = bob.jid
@@ -298,7 +300,7 @@ def had_more_before(rig):
             with authenticated(rig, "bob") as back:
                 answer = resume(back, session.id, count)
                 check(answer.tag == tag("resumed"), "who has all of it may not say so")
-                alice.send(message(address, "one more"))
+                say(address, "one more")
                 got = body(back.wait_for(is_message))
                 check(got == "one more", "%s came again", got[:5])
 
