@@ -50,14 +50,9 @@ static enum verdict on_out(struct session *s, struct jb_draft *d, struct jb_faul
 }
 
 /* Nobody waits for it: a time that was not kept is an old one, not a wrong one. */
-static void on_kept(struct store_unit *unit)
-{
-    store_unit_free(unit);
-}
-
 static void keep(struct user *u, const struct farewell *f)
 {
-    struct store_unit *unit = user_store_unit(u, on_kept, NULL);
+    struct store_unit *unit = user_store_unit(u, store_unit_free, NULL);
     char record[RECORD_BYTES];
     int n = snprintf(record, sizeof record, "%" PRId64 "\n", u->reactor->now_us);
 

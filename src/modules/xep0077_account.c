@@ -171,16 +171,11 @@ static void leave_contacts(struct user *u)
         presence_part(u, i->jid, i->state);
 }
 
-static void on_swept(struct store_unit *unit)
-{
-    store_unit_free(unit);
-}
-
 /* What was stored for him while his deletion was on its way: others may have asked or answered him
  * for a subscription. */
 static void sweep(struct user *u)
 {
-    struct store_unit *unit = user_store_unit(u, on_swept, NULL);
+    struct store_unit *unit = user_store_unit(u, store_unit_free, NULL);
 
     store_unit_owner_delete(unit, jb_jid_str(u->jid));
     if (store_unit_submit(unit) != 0)

@@ -263,11 +263,6 @@ static enum verdict on_load(struct user *u, struct store_unit *unit)
     return NEXT;
 }
 
-static void on_noted(struct store_unit *unit)
-{
-    store_unit_free(unit); /* or else it is noted the next time */
-}
-
 static enum verdict on_loaded(struct user *u, struct store_unit *unit)
 {
     struct known *k = module_user_data(&xep0077_register, u);
@@ -276,7 +271,7 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     k->name = NULL;
     if (!unknown)
         return NEXT;
-    unit = user_store_unit(u, on_noted, NULL);
+    unit = user_store_unit(u, store_unit_free, NULL); /* or else it is noted the next time */
     names_take(unit, jb_jid_domain(u->jid), jb_jid_local(u->jid));
     if (store_unit_submit(unit) != 0)
         store_unit_free(unit);

@@ -669,17 +669,12 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     return NEXT;
 }
 
-static void on_saved_at_last(struct store_unit *unit)
-{
-    store_unit_free(unit); /* an older cursor repeats what was confirmed after it */
-}
-
 static enum verdict on_unload(struct user *u)
 {
     struct offline *o = offline_of(u);
 
-    if (!u->stale)
-        (void)save(u, on_saved_at_last, NULL);
+    if (!u->stale) /* if that fails: an older cursor repeats what was confirmed after it */
+        (void)save(u, store_unit_free, NULL);
     timer_clear(&o->save);
     timer_clear(&o->again);
     held_deinit(&o->held);

@@ -63,11 +63,7 @@ static int64_t crowded_us(struct reactor *r, const struct store_row *rows)
     return times[most / 2];
 }
 
-static void on_forgotten(struct store_unit *unit)
-{
-    store_unit_free(unit); /* what is still there goes the next time */
-}
-
+/* What is still there afterwards goes the next time. */
 static void forget_old(struct user *u, const struct store_row *rows)
 {
     struct kept_counters *c = module_user_data(&xep0198_sm, u);
@@ -85,7 +81,7 @@ static void forget_old(struct user *u, const struct store_row *rows)
             continue;
         }
         if (!unit)
-            unit = user_store_unit(u, on_forgotten, NULL);
+            unit = user_store_unit(u, store_unit_free, NULL);
         reactor_count_limit(r, old ? JB_LIMIT_sm_count_ms : JB_LIMIT_sm_counts);
         store_unit_kv_delete(unit, jb_jid_str(u->jid), session_count_store, row->key);
     }

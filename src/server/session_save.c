@@ -247,11 +247,6 @@ static bool revive(struct user *u, const struct store_row *row, const struct sav
     return true;
 }
 
-static void on_cleared(struct store_unit *unit)
-{
-    store_unit_free(unit);
-}
-
 void session_saved_load(struct user *u, struct store_unit *unit, struct session_saved_ops *ops)
 {
     struct jb_str owner = jb_jid_str(u->jid);
@@ -270,7 +265,7 @@ void session_saved_revive(struct user *u, const struct session_saved_ops *ops)
     for (const struct store_row *row = ops->sessions->rows; row; row = row->next)
         if (!revive(u, row, &saved))
             jb_log(JB_LOG_WARN, "a saved session cannot be gone on with", JB_F("jid", owner));
-    struct store_unit *unit = user_store_unit(u, on_cleared, NULL);
+    struct store_unit *unit = user_store_unit(u, store_unit_free, NULL);
     store_unit_kv_clear(unit, owner, session_store);
     store_unit_kv_clear(unit, owner, queue_store);
     if (store_unit_submit(unit) != 0)

@@ -411,15 +411,10 @@ static bool is_missed(const struct session *s, const struct jb_stanza_head *h)
            h->type != JB_TYPE_HEADLINE && h->type != JB_TYPE_GROUPCHAT;
 }
 
-static void on_forgotten(struct store_unit *unit)
-{
-    store_unit_free(unit); /* what is still there goes by its age */
-}
-
-/* Its client has said goodbye: nobody will ask for its counter. */
+/* Its client has said goodbye: nobody will ask for its counter.  If it stays, it goes by its age. */
 static void forget_count(struct session *s)
 {
-    struct store_unit *unit = user_store_unit(s->user, on_forgotten, NULL);
+    struct store_unit *unit = user_store_unit(s->user, store_unit_free, NULL);
 
     store_unit_kv_delete(unit, jb_jid_bare_str(s->jid), session_count_store,
                          jb_str((const char *)s->sm->key, sizeof s->sm->key));
