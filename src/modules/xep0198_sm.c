@@ -11,8 +11,7 @@
 
 /* Of a user. */
 struct kept_counters {
-    struct store_op *loaded;        /* while he is loaded */
-    struct session_saved_ops saved; /* likewise */
+    struct session_saved_ops saved; /* while he is loaded */
     uint32_t kept;                  /* counters in the store, at most */
     bool listing;                   /* they are counted anew, and the oldest go */
 };
@@ -24,14 +23,17 @@ static enum verdict on_features(struct conn *c, bool resuming, struct jb_xml *x)
     return NEXT;
 }
 
+static struct store_op *list_counters(const struct user *u, struct store_unit *unit)
+{
+    return store_unit_kv_list(unit, jb_jid_str(u->jid), session_count_store, JB_STR_NONE, 0);
+}
+
 static enum verdict on_load(struct user *u, struct store_unit *unit)
 {
     struct kept_counters *c = module_user_data(&xep0198_sm, u);
 
-    c->loaded =
-        store_unit_kv_list(unit, jb_jid_str(u->jid), session_count_store, JB_STR_NONE, 0);
     session_saved_load(u, unit, &c->saved);
-    c->saved.counts = c->loaded;
+    c->saved.counts = list_counters(u, unit);
     return NEXT;
 }
 
@@ -94,9 +96,8 @@ static enum verdict on_loaded(struct user *u, struct store_unit *unit)
     struct kept_counters *c = module_user_data(&xep0198_sm, u);
 
     (void)unit;
-    forget_old(u, c->loaded->rows);
+    forget_old(u, c->saved.counts->rows);
     session_saved_revive(u, &c->saved);
-    c->loaded = NULL;
     c->saved = (struct session_saved_ops){ 0 };
     return NEXT;
 }
@@ -124,7 +125,7 @@ static enum verdict on_unbound(struct session *s)
     if (++c->kept <= u->reactor->conf->stream.limits.sm_counts)
         return NEXT;
     struct store_unit *unit = user_store_unit(u, on_listed, u);
-    store_unit_kv_list(unit, jb_jid_str(u->jid), session_count_store, JB_STR_NONE, 0);
+    (void)list_counters(u, unit);
     if (store_unit_submit(unit) != 0) {
         store_unit_free(unit); /* the next one that ends tries again */
         return NEXT;

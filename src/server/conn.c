@@ -6,7 +6,6 @@
 #include "core/proxy.h"
 #include "server/auth.h"
 #include "server/server.h"
-#include "server/session_sm.h"
 #include "server/session.h"
 #include "server/session_sm.h"
 
