@@ -469,7 +469,7 @@ void jb_stream_close(struct jb_stream *s, struct jb_str see_other_uri)
         jb_stream_close_ws(s, JB_WS_INTERNAL, NULL);
 }
 
-int jb__stream_open_to_fail(struct jb_stream *s, struct jb_str to)
+int jb_stream_open_to_fail(struct jb_stream *s, struct jb_str to)
 {
     char id[JB__RANDOM_ID_BYTES + 1] = "";
 
@@ -492,7 +492,7 @@ void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const
     if (jb__stream_is_ending(s))
         return;
     if (!s->open_sent)
-        rc = jb__stream_open_to_fail(s, JB_STR_NONE);
+        rc = jb_stream_open_to_fail(s, JB_STR_NONE);
     jb__stream_text_begin(&t, s);
     jb_stream_error_write(&t.x, error, words, more);
     if (jb__stream_text_send(&t, s) == 0 && rc == 0)

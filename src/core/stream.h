@@ -157,6 +157,8 @@ size_t jb_stream_render_bytes(const struct jb_stream *s);
 /* Queues our <open/>; from, to, id may be empty. */
 JB_NODISCARD int jb_stream_open(struct jb_stream *s, struct jb_str from, struct jb_str to,
                                 struct jb_str id);
+/* The same of a stream that is about to fail: from `fail_from`, with an id of `fail_id`. */
+JB_NODISCARD int jb_stream_open_to_fail(struct jb_stream *s, struct jb_str to);
 /* Whom the answer to an <open/> of this `from` is to: who the client says it is, without a resource
  * (RFC 6120 section 4.7.2).  Empty when it does not say so.  In the arena. */
 struct jb_str jb_stream_claim(struct jb_str from, struct jb__arena *arena);

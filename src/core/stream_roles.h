@@ -23,8 +23,6 @@ bool jb__stream_fault(struct jb_stream *s, struct jb_stream_event *ev, enum jb_s
 /* The same with an element of an application behind the condition. */
 void jb__stream_fail_more(struct jb_stream *s, enum jb_stream_error error, const char *words,
                           struct jb_str more);
-/* Queues our <open/> of a stream that is to fail; `to` may be empty. */
-JB_NODISCARD int jb__stream_open_to_fail(struct jb_stream *s, struct jb_str to);
 /* Nothing that is queued now would be sent. */
 static inline bool jb__stream_is_ending(const struct jb_stream *s)
 {

@@ -46,7 +46,7 @@ bool jb__stream_on_open(struct jb_stream *s, struct jb__arena *arena, struct jb_
     jb_node_attr_raw(&ev->doc, 0, "xml:lang", &ev->lang);
     if (take_version(s, &ev->doc))
         return true;
-    if (jb__stream_open_to_fail(s, jb_stream_claim(ev->from, arena)) != 0)
+    if (jb_stream_open_to_fail(s, jb_stream_claim(ev->from, arena)) != 0)
         return jb__stream_fault(s, ev, JB_STREAM_RESOURCE_CONSTRAINT, "out of memory");
     return jb__stream_fault(s, ev, JB_STREAM_UNSUPPORTED_VERSION, "version='1.0' is needed");
 }

@@ -160,12 +160,7 @@ static struct jb_str take_claim(struct conn *c, struct jb_str from)
 static void refuse_open(struct conn *c, const struct jb_stream_event *ev,
                         enum jb_stream_error error, const char *words)
 {
-    char id[JB__RANDOM_ID_BYTES + 1];
-
-    jb__random_id(id);
-    if (jb_stream_open(&c->stream, c->reactor->conf->stream.fail_from,
-                       jb_stream_claim(ev->from, &c->reactor->arena),
-                       jb_str(id, JB__RANDOM_ID_BYTES)) != 0)
+    if (jb_stream_open_to_fail(&c->stream, jb_stream_claim(ev->from, &c->reactor->arena)) != 0)
         conn_close(c, "no memory for a stream header");
     else
         conn_stream_fail(c, error, words);
