@@ -503,10 +503,8 @@ enum jb_xml_fault jb_xml_parse(struct jb_str text, const struct jb_xml_bounds *b
         x.p++;
     if (x.end - x.p < 2 || *x.p != '<')
         return JB_XML_BAD_FORMAT;
-    if (jb__xml_is_of_other_encoding(text))
-        return JB_XML_ENCODING;
     if (x.p[1] == '!' || x.p[1] == '?')
-        return take_markup(&x);
+        return jb__xml_is_of_other_encoding(text) ? JB_XML_ENCODING : take_markup(&x);
     if (!make_table(&x))
         return JB_XML_NO_MEMORY;
     enum jb_xml_fault fault = take_start_tag(&x);
