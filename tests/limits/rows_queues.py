@@ -140,6 +140,15 @@ def sm_ask_stanzas(rig, n):
         return "over" if "{%s}r" % SM in tags else "fine"
 
 
+def say_something(client):
+    """A message that is stored, and counted in a session that can be resumed; the session's id."""
+    id = enable(client, " resume='true'").get("id")
+    client.send(message(client.jid, "to be stored"))
+    client.send("<r xmlns='%s'/>" % SM)
+    client.wait_for(lambda e: e.tag == "{%s}a" % SM)
+    return id
+
+
 def resumed(rig, name, id):
     """What <resume/> is answered."""
     with rig.connect() as client:
@@ -164,10 +173,7 @@ def sm_count_ms(rig, n):
     """Who comes back too late is told how much of what he sent is stored, as long as that is known."""
     name = fresh(rig, "late")
     with rig.client(name) as client:
-        id = enable(client, " resume='true'").get("id")
-        client.send(message(client.jid, "to be stored"))
-        client.send("<r xmlns='%s'/>" % SM)
-        client.wait_for(lambda e: e.tag == "{%s}a" % SM)
+        id = say_something(client)
         client.close(reset=True)
     rig.server.wait_for_log("session was not resumed.*%s@" % name)
     make_older(rig, name, 60 * n)
@@ -183,10 +189,7 @@ def sm_counts(rig, n):
     name, ids = fresh(rig, "restless"), []
     for _ in range(n):
         with rig.client(name) as client:
-            ids.append(enable(client, " resume='true'").get("id"))
-            client.send(message(client.jid, "to be stored"))
-            client.send("<r xmlns='%s'/>" % SM)
-            client.wait_for(lambda e: e.tag == "{%s}a" % SM)
+            ids.append(say_something(client))
             client.send("<unheard-of xmlns='jabber:client'/>")
             client.ending()
     with rig.client(name) as client:  # what is asked of the store now comes behind what was

@@ -64,56 +64,18 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
     mini_deinit(&server);
 }
 
-static void out_of_memory(void **state)
+static void out_of_memory(void **kind)
 {
-    enum kind kind = PLAIN_DAY;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
+    assert_true(failing_alloc_loop(day_of_a_client, *kind) > 50);
 }
 
-static void out_of_memory_without_stream_management(void **state)
-{
-    enum kind kind = WITHOUT_SM;
+/* What arrived when there was no memory to look at it is not lost (WITH_LONG_ANSWERS).  That there
+ * was no memory for a mechanism's name does not mean that there is no mechanism; nor is a message
+ * that there was no memory to judge a good one (WITH_ODD_WORDS). */
+static enum kind kinds[] = { PLAIN_DAY,  WITHOUT_SM,        WITH_DEFLATE,
+                             WITH_SASL2, WITH_LONG_ANSWERS, WITH_ODD_WORDS };
 
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
-
-static void out_of_memory_while_compressing(void **state)
-{
-    enum kind kind = WITH_DEFLATE;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
-
-static void out_of_memory_in_one_round(void **state)
-{
-    enum kind kind = WITH_SASL2;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
-
-/* What arrived when there was no memory to look at it is not lost. */
-static void out_of_memory_for_long_answers(void **state)
-{
-    enum kind kind = WITH_LONG_ANSWERS;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
-
-/* That there was no memory for a mechanism's name does not mean that there is no mechanism; nor is
- * a message that there was no memory to judge a good one. */
-static void out_of_memory_for_odd_words(void **state)
-{
-    enum kind kind = WITH_ODD_WORDS;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
+#define OUT_OF_MEMORY(words, kind) { "out of memory" words, out_of_memory, NULL, NULL, &kinds[kind] }
 
 /* ---- memory ---- */
 
@@ -242,12 +204,12 @@ static void a_client_says_when_it_is_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(out_of_memory),
-        cmocka_unit_test(out_of_memory_without_stream_management),
-        cmocka_unit_test(out_of_memory_while_compressing),
-        cmocka_unit_test(out_of_memory_in_one_round),
-        cmocka_unit_test(out_of_memory_for_long_answers),
-        cmocka_unit_test(out_of_memory_for_odd_words),
+        OUT_OF_MEMORY("", PLAIN_DAY),
+        OUT_OF_MEMORY(" without stream management", WITHOUT_SM),
+        OUT_OF_MEMORY(" while compressing", WITH_DEFLATE),
+        OUT_OF_MEMORY(" in one round", WITH_SASL2),
+        OUT_OF_MEMORY(" for long answers", WITH_LONG_ANSWERS),
+        OUT_OF_MEMORY(" for odd words", WITH_ODD_WORDS),
         cmocka_unit_test(an_idle_client_is_small),
         cmocka_unit_test(settings_have_ranges),
         cmocka_unit_test(addresses_are_looked_at),

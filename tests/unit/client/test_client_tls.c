@@ -117,37 +117,22 @@ static void day_of_a_client(struct failing_alloc *f, void *ctx)
     mini_deinit(&server);
 }
 
-static void out_of_memory_while_the_endpoint_is_found(void **state)
+static void out_of_memory(void **kind)
 {
-    enum kind kind = WITH_DISCOVERY;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
+    assert_true(failing_alloc_loop(day_of_a_client, *kind) > 50);
 }
 
-static void out_of_memory_with_tokens(void **state)
-{
-    enum kind kind = WITH_TOKENS;
+/* What the next login needs is not lost for want of memory (WITH_A_TOKEN_ALONE). */
+static enum kind kinds[] = { WITH_DISCOVERY, WITH_TOKENS, WITH_A_TOKEN_ALONE };
 
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
-
-/* What the next login needs is not lost for want of memory. */
-static void out_of_memory_with_a_token_alone(void **state)
-{
-    enum kind kind = WITH_A_TOKEN_ALONE;
-
-    (void)state;
-    assert_true(failing_alloc_loop(day_of_a_client, &kind) > 50);
-}
+#define OUT_OF_MEMORY(words, kind) { "out of memory" words, out_of_memory, NULL, NULL, &kinds[kind] }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(out_of_memory_while_the_endpoint_is_found),
-        cmocka_unit_test(out_of_memory_with_tokens),
-        cmocka_unit_test(out_of_memory_with_a_token_alone),
+        OUT_OF_MEMORY(" while the endpoint is found", WITH_DISCOVERY),
+        OUT_OF_MEMORY(" with tokens", WITH_TOKENS),
+        OUT_OF_MEMORY(" with a token alone", WITH_A_TOKEN_ALONE),
     };
 
     return cmocka_run_group_tests(tests, make_certificate, remove_certificate);
