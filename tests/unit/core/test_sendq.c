@@ -232,6 +232,8 @@ static void catches_up(void **state)
     jb_sendq_ack(&next, 1);
     assert_int_equal(taken(&next), 123);
     assert_false(jb_sendq_catch_up(&next, 0));
+    assert_true(jb_sendq_catch_up(&next, 2)); /* all that was ever sent */
+    assert_int_equal(next.unsent->tag, 5);
     send_all(&next);
     assert_int_equal(next.sent, 3);
     assert_int_equal(next.most, 3);

@@ -89,6 +89,7 @@ static void restricts(void **state)
         "<a>&b.c-1;</a>",
         "<a b='&nbsp;'/>",
         "<?xml version='1.0'?><!DOCTYPE a><a/>",
+        "<?xml version='1.0' encoding='utf-8'?><!DOCTYPE a><a/>",
         /* a declaration that is not quite one is a processing instruction */
         "<?xml version='1.1'?><a/>",
         "<?xml?><a/>",
