@@ -16,6 +16,7 @@ struct jb__tls_host {
 
 struct jb__tls_ctx {
     const struct jb_allocator *alloc;
+    BIO_METHOD *io; /* how its connections read and write */
     atomic_size_t refs;
     int64_t expires_s;
     size_t count;
@@ -24,6 +25,12 @@ struct jb__tls_ctx {
 
 /* The suites that both roles speak. */
 extern const char jb__tls_ciphers_12[], jb__tls_ciphers_13[];
+
+/* A context with one reference, whose hosts are yet to be filled; NULL: out of memory. */
+struct jb__tls_ctx *jb__tls_ctx_alloc(const struct jb_allocator *alloc, size_t count);
+
+/* Reads and writes a socket for OpenSSL; NULL: out of memory. */
+BIO_METHOD *jb__sock_tls_io(void);
 
 /* Puts TLS on a plain socket; 0 or JB_ENOMEM.  Holds a reference to ctx. */
 JB_NODISCARD int jb__sock_put_tls(struct jb__sock *s, struct jb__tls_ctx *ctx);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <pthread.h>
 
 enum { RECORD_BYTES = 16 * 1024 }; /* payload of a full TLS record */
 
@@ -50,26 +49,23 @@ static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
     return cmd == BIO_CTRL_EOF ? BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0 : 0;
 }
 
-static BIO_METHOD *bio_method;
-
-static void make_bio_method(void)
+BIO_METHOD *jb__sock_tls_io(void)
 {
-    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "jabiru socket");
+    /* No number of its own: nobody looks for it in a chain, and a process has but 128 of them. */
+    BIO_METHOD *io = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "jabiru socket");
 
-    if (!m || !BIO_meth_set_write(m, bio_write) || !BIO_meth_set_read(m, bio_read) ||
-        !BIO_meth_set_ctrl(m, bio_ctrl)) {
-        BIO_meth_free(m);
-        return;
+    if (!io || !BIO_meth_set_write(io, bio_write) || !BIO_meth_set_read(io, bio_read) ||
+        !BIO_meth_set_ctrl(io, bio_ctrl)) {
+        BIO_meth_free(io);
+        return NULL;
     }
-    bio_method = m;
+    return io;
 }
 
-static BIO *bio_new(int fd)
+static BIO *bio_new(const BIO_METHOD *io, int fd)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    BIO *b = BIO_new(io);
 
-    pthread_once(&once, make_bio_method);
-    BIO *b = bio_method ? BIO_new(bio_method) : NULL;
     if (b) {
         BIO_set_data(b, (void *)(intptr_t)fd);
         BIO_set_init(b, 1);
@@ -138,16 +134,16 @@ static int result(struct jb__sock *s, int r)
 int jb__sock_put_tls(struct jb__sock *s, struct jb__tls_ctx *ctx)
 {
     jb_assert(s->fd >= 0 && !s->ssl);
-    BIO *bio = bio_new(s->fd);
+    BIO *bio = bio_new(ctx->io, s->fd);
     SSL *ssl = SSL_new(jb__tls_ctx_default(ctx));
 
-    if (!bio || !ssl) {
+    if (!bio || !ssl || !SSL_set_app_data(ssl, ctx)) {
         BIO_free(bio);
         SSL_free(ssl);
         return jb__sock_fail(JB_ENOMEM, "out of memory");
     }
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_app_data(ssl, jb__tls_ctx_ref(ctx));
+    jb__tls_ctx_ref(ctx);
     s->ssl = ssl;
     s->handshaken = false;
     return 0;

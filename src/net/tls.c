@@ -204,6 +204,23 @@ static int load(struct jb__tls_ctx *ctx, const struct jb__tls_config *config, si
 
 /* -- Lifetime --------------------------------------------------------------------------------- */
 
+struct jb__tls_ctx *jb__tls_ctx_alloc(const struct jb_allocator *alloc, size_t count)
+{
+    struct jb__tls_ctx *ctx = jb_zalloc(alloc, sizeof *ctx + count * sizeof ctx->hosts[0]);
+
+    if (!ctx)
+        return NULL;
+    ctx->alloc = alloc;
+    ctx->io = jb__sock_tls_io();
+    ctx->count = count;
+    ctx->expires_s = INT64_MAX;
+    atomic_init(&ctx->refs, 1);
+    if (ctx->io)
+        return ctx;
+    jb__tls_ctx_unref(ctx);
+    return NULL;
+}
+
 /* OpenSSL sets up all algorithms of a kind at the first use of one, and if memory fails it in that
  * moment, never again: no handshake would ever succeed.  These are the kinds that a context alone
  * does not use; an algorithm that is not there does not matter. */
@@ -219,17 +236,12 @@ int jb__tls_ctx_new(const struct jb__tls_config *config, struct jb__tls_ctx **ou
                     struct jb__tls_error *err)
 {
     jb_assert(config->count >= 1 && config->count < SIZE_MAX / sizeof(struct jb__tls_host) / 2);
-    struct jb__tls_ctx *ctx =
-        jb_zalloc(config->alloc, sizeof *ctx + config->count * sizeof ctx->hosts[0]);
+    struct jb__tls_ctx *ctx = jb__tls_ctx_alloc(config->alloc, config->count);
     int rc = ctx ? 0 : jb__tls_fail(err, JB_ENOMEM, config->certs[0].cert_file, "out of memory");
 
     *out = NULL;
     if (!ctx)
         return rc;
-    ctx->alloc = config->alloc;
-    ctx->count = config->count;
-    ctx->expires_s = INT64_MAX;
-    atomic_init(&ctx->refs, 1);
     set_up_algorithms();
     for (size_t k = 0; rc == 0 && k < config->count; k++)
         rc = load(ctx, config, k, err);
@@ -256,6 +268,7 @@ void jb__tls_ctx_unref(struct jb__tls_ctx *ctx)
         SSL_CTX_free(ctx->hosts[k].ctx);
         jb_free(ctx->alloc, ctx->hosts[k].name);
     }
+    BIO_meth_free(ctx->io);
     jb_free(ctx->alloc, ctx);
 }
 

@@ -41,15 +41,11 @@ static int load_trust(SSL_CTX *ctx, const struct jb__tls_trust *trust, struct jb
 int jb__tls_ctx_new_client(const struct jb__tls_trust *trust, struct jb__tls_ctx **out,
                            struct jb__tls_error *err)
 {
-    struct jb__tls_ctx *ctx = jb_zalloc(trust->alloc, sizeof *ctx + sizeof ctx->hosts[0]);
+    struct jb__tls_ctx *ctx = jb__tls_ctx_alloc(trust->alloc, 1);
 
     *out = NULL;
     if (!ctx)
         return jb__tls_fail(err, JB_ENOMEM, "TLS", "out of memory");
-    ctx->alloc = trust->alloc;
-    ctx->count = 1;
-    ctx->expires_s = INT64_MAX;
-    atomic_init(&ctx->refs, 1);
     ctx->hosts[0].ctx = SSL_CTX_new(TLS_client_method());
     int rc = ctx->hosts[0].ctx && set_rules(ctx->hosts[0].ctx)
                  ? load_trust(ctx->hosts[0].ctx, trust, err)

@@ -486,6 +486,92 @@ static void test_reload(void **state)
     kit_client_deinit(&d);
 }
 
+/* -- Without memory --------------------------------------------------------------------------- */
+
+/* OpenSSL's memory: how much of it is in use, and which request fails. */
+static struct {
+    size_t live, calls, fail_at; /* 0: none fails */
+} memory;
+
+static bool must_fail(void)
+{
+    return ++memory.calls == memory.fail_at;
+}
+
+static void *tls_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (must_fail())
+        return NULL;
+    memory.live++;
+    return malloc(n);
+}
+
+static void *tls_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (must_fail())
+        return NULL;
+    memory.live += !p;
+    return realloc(p, n);
+}
+
+static void tls_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    memory.live -= p != NULL;
+    free(p);
+}
+
+/* Makes a context and the first connection of it, without OpenSSL's k-th request: none when they
+ * need fewer. */
+static bool first_connection_without(const struct jb__tls_config *config, size_t k)
+{
+    struct jb__tls_error err;
+    struct jb__tls_ctx *ctx;
+    struct jb__sock s;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(jb__sock_adopt(&s, fds[0]), 0);
+    assert_int_equal(jb__tls_ctx_new(config, &ctx, &err), 0);
+    memory.calls = 0;
+    memory.fail_at = k;
+    const int rc = jb__sock_start_tls(&s, ctx);
+    memory.fail_at = 0;
+    const bool failed = memory.calls >= k;
+    if (rc != 0) {
+        assert_true(failed);
+        assert_int_equal(rc, JB_ENOMEM);
+        assert_int_equal(jb__sock_start_tls(&s, ctx), 0); /* the next one has what it needs */
+    }
+    jb__sock_close(&s);
+    close(fds[1]);
+    jb__tls_ctx_unref(ctx);
+    ERR_clear_error();
+    return failed;
+}
+
+static void test_out_of_memory(void **state)
+{
+    const struct jb__tls_own *own = kit_files("a.example");
+    const struct jb__tls_cert cert = { "a.example", own->cert_file, own->key_file };
+    const struct jb__tls_config config = { &jb_allocator_libc, &cert, 1, KIT_NOW_S, JB__TLS_1_2 };
+    size_t k = 1;
+
+    (void)state;
+    first_connection_without(&config, SIZE_MAX); /* what OpenSSL keeps for later */
+    const size_t before = memory.live;
+    while (first_connection_without(&config, k)) {
+        assert_int_equal(memory.live, before);
+        k++;
+    }
+    assert_true(k > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,7 +592,10 @@ int main(void)
         cmocka_unit_test(test_spoilt_records),
         cmocka_unit_test(test_stray_error),
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_out_of_memory),
     };
 
+    if (!CRYPTO_set_mem_functions(tls_malloc, tls_realloc, tls_free))
+        return 1;
     return cmocka_run_group_tests_name("sock_tls", tests, kit_setup, kit_teardown);
 }
