@@ -24,6 +24,7 @@
 #include "core/ws_handshake.h"
 #include "jabiru/jabiru.h"
 #include "net/dial.h"
+#include "net/tls.h"
 
 enum jb__phase {
     JB__PHASE_IDLE,      /* nothing will happen by itself */
@@ -114,6 +115,7 @@ struct jb_client {
     bool is_discovered;                      /* then the account's domain will do as well */
     struct jb__addr addrs[JB__RESOLVE_MOST]; /* of the endpoint, if discovery said so */
     uint8_t addr_count;
+    struct jb__tls_keys keys;        /* that the domain has pinned there */
     struct jb__discovery *discovery; /* while it is under way */
     char *redirect;                  /* where the server sends us next; NULL: nowhere */
     uint32_t redirects;              /* in a row */

@@ -48,6 +48,7 @@ static void ask(struct jb_client *c, uint64_t now_ms)
     hang_up(c);
     c->discovery->got.n = 0;
     c->addr_count = 0;
+    c->keys.count = 0;
     c->is_discovered = false;
     memcpy(c->name, c->url.host, sizeof c->name);
     jb__link_dial(c, now_ms);
@@ -163,12 +164,14 @@ static void sort(struct jb__endpoint **list, int count)
     }
 }
 
-static void go(struct jb_client *c, uint64_t now_ms, const struct jb__endpoint *e)
+static void go(struct jb_client *c, uint64_t now_ms, const struct jb__endpoint *e,
+               const struct jb__tls_keys *keys)
 {
     c->url = e->url;
     memcpy(c->name, e->name, sizeof c->name);
     memcpy(c->addrs, e->addrs, sizeof c->addrs);
     c->addr_count = e->addr_count;
+    c->keys = *keys;
     c->is_discovered = true;
     hang_up(c);
     jb__discover_end(c);
@@ -180,17 +183,18 @@ static void read_document(struct jb_client *c, uint64_t now_ms, struct jb_str bo
     const bool is_json = c->discovery->document == 0;
     struct jb__endpoint *all = jb_alloc(&c->memory, JB__ENDPOINTS_MOST * sizeof *all);
     struct jb__endpoint *list[JB__ENDPOINTS_MOST];
+    struct jb__tls_keys keys = { .count = 0 };
     int count = JB_ENOMEM;
 
     if (all)
-        count = is_json ? jb__host_meta_read_json(body, all)
+        count = is_json ? jb__host_meta_read_json(body, all, &keys)
                         : jb__host_meta_read_xml(body, &c->arena, all);
     jb__arena_reset(&c->arena);
     for (int k = 0; k < count; k++)
         list[k] = &all[k];
     sort(list, count);
     if (count > 0)
-        go(c, now_ms, list[c->attempts % (unsigned)count]);
+        go(c, now_ms, list[c->attempts % (unsigned)count], &keys);
     else if (count == JB_ENOMEM)
         jb__link_fail_code(c, JB_ENOMEM, JB_REASON_MEMORY, "");
     else

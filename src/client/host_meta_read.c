@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/host_meta_read.h"
 
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "client/client_impl.h"
 
@@ -56,8 +57,25 @@ static bool read_more(struct jb__endpoint *e, const json_t *link)
     return true;
 }
 
-int jb__host_meta_read_json(struct jb_str text, struct jb__endpoint *out)
+static void read_keys(struct jb__tls_keys *keys, const json_t *pins)
 {
+    uint8_t hash[JB__TLS_KEY_BYTES + 2]; /* what a text of this length may decode to */
+    const json_t *pin;
+    size_t k, n;
+
+    keys->count = 0;
+    json_array_foreach(pins, k, pin)
+    {
+        struct jb_str text = string_of(pin);
+        if (keys->count < JB__TLS_KEYS_MOST && text.n == JB__BASE64_BYTES(JB__TLS_KEY_BYTES) &&
+            jb__base64_decode(text, hash, &n) && n == JB__TLS_KEY_BYTES)
+            memcpy(keys->hash[keys->count++], hash, JB__TLS_KEY_BYTES);
+    }
+}
+
+int jb__host_meta_read_json(struct jb_str text, struct jb__endpoint *out, struct jb__tls_keys *keys)
+{
+    const json_t *extension;
     const json_t *link;
     json_error_t error;
     size_t k;
@@ -66,14 +84,15 @@ int jb__host_meta_read_json(struct jb_str text, struct jb__endpoint *out)
 
     if (!root)
         return json_error_code(&error) == json_error_out_of_memory ? JB_ENOMEM : JB_EINVAL;
-    const bool is_extended = json_is_object(json_object_get(root, "xmpp"));
+    extension = json_object_get(root, "xmpp");
+    read_keys(keys, json_object_get(extension, "public-key-pins-sha-256"));
     json_array_foreach(json_object_get(root, "links"), k, link)
     {
         if (count == JB__ENDPOINTS_MOST)
             break;
         if (jb_str_eqz(string_of(json_object_get(link, "rel")), rel) &&
             set_url(&out[count], string_of(json_object_get(link, "href")), count))
-            count += !is_extended || read_more(&out[count], link);
+            count += !json_is_object(extension) || read_more(&out[count], link);
     }
     json_decref(root);
     return count;

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "client/url.h"
 #include "net/resolve.h"
+#include "net/tls.h"
 
 /* One endpoint for clients over WebSocket and TLS. */
 struct jb__endpoint {
@@ -22,8 +23,10 @@ enum { JB__ENDPOINTS_MOST = 8 };
 
 /* Both fill `out` in the document's order, and return how many there are; JB_EINVAL: the document
  * is malformed; JB_ENOMEM.  What is no wss:// endpoint is passed over, and so is what comes behind
- * the first JB__ENDPOINTS_MOST. */
-JB_NODISCARD int jb__host_meta_read_json(struct jb_str text, struct jb__endpoint *out);
+ * the first JB__ENDPOINTS_MOST.  `keys` are those that the domain pins (XEP-0487), the first
+ * JB__TLS_KEYS_MOST of them. */
+JB_NODISCARD int jb__host_meta_read_json(struct jb_str text, struct jb__endpoint *out,
+                                         struct jb__tls_keys *keys);
 JB_NODISCARD int jb__host_meta_read_xml(struct jb_str text, struct jb__arena *arena,
                                         struct jb__endpoint *out);
 

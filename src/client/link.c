@@ -203,6 +203,8 @@ void jb__link_dial(struct jb_client *c, uint64_t now_ms)
     if (c->url.tls && make_tls(c) != 0)
         return;
     target.tls = c->url.tls ? c->tls : NULL;
+    if (c->tls)
+        jb__tls_ctx_trust_keys(c->tls, &c->keys);
     c->phase = JB__PHASE_DIALLING;
     int rc = jb__dial_begin(&c->dial, &target, now_ms);
     if (rc != 0)
@@ -235,6 +237,7 @@ static void go_to(struct jb_client *c, const char *text, uint64_t now_ms)
     if (!c->redirect) {
         memcpy(c->name, c->url.host, sizeof c->name);
         c->is_discovered = false;
+        c->keys.count = 0;
     }
     c->redirects = c->redirect ? c->redirects + 1 : 0;
     forget_redirect(c);

@@ -19,6 +19,7 @@ struct jb__tls_ctx {
     BIO_METHOD *io; /* how its connections read and write */
     atomic_size_t refs;
     int64_t expires_s;
+    struct jb__tls_keys keys; /* a client's */
     size_t count;
     struct jb__tls_host hosts[]; /* the first is the default */
 };

@@ -56,6 +56,16 @@ struct jb__tls_trust {
 JB_NODISCARD int jb__tls_ctx_new_client(const struct jb__tls_trust *trust, struct jb__tls_ctx **out,
                                         struct jb__tls_error *err);
 
+/* Keys that need nobody to vouch for them: SHA-256 of each one's SubjectPublicKeyInfo. */
+enum { JB__TLS_KEY_BYTES = 32, JB__TLS_KEYS_MOST = 8 };
+struct jb__tls_keys {
+    uint8_t hash[JB__TLS_KEYS_MOST][JB__TLS_KEY_BYTES];
+    uint8_t count;
+};
+/* A client's context: handshakes that begin from now on succeed with a server that has one of these
+ * keys, whatever its certificate says.  They take the place of those from before. */
+void jb__tls_ctx_trust_keys(struct jb__tls_ctx *ctx, const struct jb__tls_keys *keys);
+
 /* When the earliest certificate ends, seconds since 1970 (for a warning in the log). */
 int64_t jb__tls_ctx_expires_s(const struct jb__tls_ctx *ctx);
 

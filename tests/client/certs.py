@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A certificate authority of one's own, for a test."""
+import base64
+import hashlib
 import pathlib
 import ssl
 import subprocess
@@ -8,6 +10,18 @@ import tempfile
 
 def run(*command):
     subprocess.run(command, check=True, capture_output=True)
+
+
+def self_signed(folder, name):
+    """A server's ssl.SSLContext that nobody vouches for, and its key's pin (RFC 7469 section 2.4)."""
+    key, cert = folder / f"{name}.key", folder / f"{name}.crt"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key),
+        "-out", str(cert), "-days", "30", "-subj", "/CN=nobody")
+    info = subprocess.run(("openssl", "pkey", "-in", str(key), "-pubout", "-outform", "DER"), check=True,
+                          capture_output=True).stdout
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, base64.b64encode(hashlib.sha256(info).digest()).decode()
 
 
 class Authority:

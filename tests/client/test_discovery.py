@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from certs import Authority
+from certs import Authority, self_signed
 from client import Client
 from peer import Peer
 
@@ -123,6 +123,32 @@ class Discovery(unittest.TestCase):
         for links in ((good, bad), (bad, good)):
             said, _ = self.run_client(self.json(*links, xmpp={"ttl": 60}))
             self.assertEqual(said[0], "online")
+
+    def test_0487_pinned_keys(self):
+        endpoint, pin = self_signed(self.authority.folder, "pinned")
+        _, other = self_signed(self.authority.folder, "other")
+        link = {"href": "wss://localhost:PORT/x", "ips": ["127.0.0.1"], "sni": "localhost", "priority": 1, "weight": 1}
+        for pins, good in (([pin], True), ([other, pin], True), ([other], False), ([], False), (pin, False)):
+            said, _ = self.run_client(self.json(link, xmpp={"ttl": 60, "public-key-pins-sha-256": pins}), endpoint=endpoint)
+            self.assertRegex(" ".join(said), "^online" if good else "^offline certificate", pins)
+        said, _ = self.run_client(self.json(link, xmpp={"ttl": 60, "public-key-pins-sha-256": [other]}))
+        self.assertEqual(said[0], "online", "a certificate that is valid needs no pin")
+
+    def test_0487_a_pin_is_not_for_the_web_server(self):
+        """Whoever has a key that was pinned once cannot say where the domain is."""
+        pinned, pin = self_signed(self.authority.folder, "once")
+        with Peer(hear, tls=pinned) as peer:
+            link = {"href": peer.url, "ips": ["127.0.0.1"], "sni": "localhost", "priority": 1, "weight": 1}
+            document = self.json(link, xmpp={"ttl": 60, "public-key-pins-sha-256": [pin]})
+            good, bad = (Web(tls, {"/.well-known/host-meta.json": document}) for tls in (self.domain, pinned))
+            with good.peer, bad.peer, Client(DISCOVERY_PORT=good.peer.port, CA_FILE=self.authority.ca, **QUICK) as c:
+                for site, says in ((good, "online"), (bad, "offline certificate"), (good, "online")):
+                    c.do(f"set DISCOVERY_PORT {site.peer.port}", "ok")
+                    c.do("connect romeo@localhost secret", "ok")
+                    c.expect(says)
+                    if site is good:
+                        c.command("disconnect")
+                        c.expect("offline requested")
 
     def test_the_next_attempt_takes_the_next_endpoint(self):
         with Peer(hear, tls=self.domain) as peer:

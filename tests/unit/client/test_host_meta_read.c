@@ -7,16 +7,19 @@
 #include "client/host_meta_read.h"
 #include "core/host_meta.h"
 
+#include <stdio.h>
+
 #define REL  "\"rel\":\"urn:xmpp:alt-connections:websocket\""
 #define XRD  "<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>"
 #define LINK "<Link rel='urn:xmpp:alt-connections:websocket' href="
 
 static struct jb__endpoint out[JB__ENDPOINTS_MOST];
+static struct jb__tls_keys keys;
 static struct jb__arena arena;
 
 static int json(const char *text)
 {
-    return jb__host_meta_read_json(jb_strz(text), out);
+    return jb__host_meta_read_json(jb_strz(text), out, &keys);
 }
 
 static int xml(const char *text)
@@ -39,7 +42,7 @@ static void our_own(void **state)
         jb__buf_init(&buf, &jb_allocator_libc, 4096);
         assert_int_equal(
             is_json ? jb__host_meta_json(urls, 2, &buf) : jb__host_meta_xml(urls, 2, &buf), 0);
-        assert_int_equal(is_json ? jb__host_meta_read_json(jb__buf_str(&buf), out)
+        assert_int_equal(is_json ? jb__host_meta_read_json(jb__buf_str(&buf), out, &keys)
                                  : jb__host_meta_read_xml(jb__buf_str(&buf), &arena, out),
                          2);
         assert_string_equal(out[0].url.host, "a.example");
@@ -66,6 +69,38 @@ static void extended(void **state)
     assert_int_equal(out[0].priority, 7);
     assert_int_equal(out[0].addr_count, 2);
     assert_true(jb__addr_is_v4(&out[0].addrs[0]));
+}
+
+/* What is no SHA-256 in base 64 is passed over; and who pins nothing trusts none of before. */
+static void pinned_keys(void **state)
+{
+    char text[2048];
+    int n;
+
+    (void)state;
+    assert_int_equal(json("{\"xmpp\":{\"public-key-pins-sha-256\":["
+                          "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\","
+                          "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==\"," /* 31 bytes */
+                          "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g\"," /* 33 bytes */
+                          "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\",\"\",7,null,"
+                          "\"!AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\","
+                          "\"//////////////////////////////////////////8=\"]}}"),
+                     0);
+    assert_int_equal(keys.count, 2);
+    for (uint8_t k = 0; k < JB__TLS_KEY_BYTES; k++)
+        assert_int_equal(keys.hash[0][k], k);
+    assert_int_equal(keys.hash[1][31], 0xff);
+
+    n = snprintf(text, sizeof text, "{\"xmpp\":{\"public-key-pins-sha-256\":[1");
+    for (int k = 0; k < JB__TLS_KEYS_MOST + 1; k++)
+        n += snprintf(text + n, sizeof text - (size_t)n,
+                      ",\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"");
+    snprintf(text + n, sizeof text - (size_t)n, "]}}");
+    assert_int_equal(json(text), 0);
+    assert_int_equal(keys.count, JB__TLS_KEYS_MOST);
+
+    assert_int_equal(json("{\"xmpp\":{\"public-key-pins-sha-256\":{}}}"), 0);
+    assert_int_equal(keys.count, 0);
 }
 
 static void nothing_in_it(void **state)
@@ -156,7 +191,8 @@ static int free_arena(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(our_own),   cmocka_unit_test(extended), cmocka_unit_test(nothing_in_it),
+        cmocka_unit_test(our_own),   cmocka_unit_test(extended),
+        cmocka_unit_test(pinned_keys), cmocka_unit_test(nothing_in_it),
         cmocka_unit_test(malformed), cmocka_unit_test(too_many), cmocka_unit_test(out_of_memory),
     };
 
