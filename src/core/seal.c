@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Sealing: a draft's text with the root's start tag written anew, and the block that holds it. */
+#include "core/stanza.h"
+
+static char *put(char *out, struct jb_str s)
+{
+    if (s.n)
+        memcpy(out, s.p, s.n);
+    return out + s.n;
+}
+
+static const struct jb_str *reference_of(char c)
+{
+    static const struct jb_str amp = JB_STR_INIT("&amp;"), lt = JB_STR_INIT("&lt;"),
+                               apos = JB_STR_INIT("&apos;"), gt = JB_STR_INIT("&gt;");
+
+    switch (c) {
+    case '&':
+        return &amp;
+    case '<':
+        return &lt;
+    case '>':
+        return &gt;
+    case '\'':
+        return &apos;
+    default:
+        return NULL;
+    }
+}
+
+enum { REFERENCE_BYTES = 6 }; /* the longest of them */
+
+static char *put_address(char *out, struct jb_str name, struct jb_jid jid)
+{
+    struct jb_str text = jb_jid_str(jid);
+
+    out = put(put(put(out, JB_STR(" ")), name), JB_STR("='"));
+    for (size_t i = 0; i < text.n; i++) {
+        const struct jb_str *reference = reference_of(text.p[i]);
+        if (reference)
+            out = put(out, *reference);
+        else
+            *out++ = text.p[i];
+    }
+    return put(out, JB_STR("'"));
+}
+
+size_t jb_stanza_head_bytes(const struct jb_doc *doc, const struct jb_stanza_marks *marks)
+{
+    return doc->nodes[0].content - doc->nodes[0].start + sizeof(" from='' to='' xml:lang=''") +
+           REFERENCE_BYTES * (jb_jid_str(marks->from).n + jb_jid_str(marks->to).n) + marks->lang.n;
+}
+
+size_t jb_stanza_write_head(const struct jb_doc *doc, const struct jb_stanza_marks *marks,
+                            char *out)
+{
+    const struct jb_node *root = &doc->nodes[0];
+    const char *begin = out;
+    struct jb_str name, value;
+    bool add_lang = marks->lang.n > 0;
+
+    out = put(out, jb_str(doc->text + root->start, 1u + root->prefix_bytes + root->name_bytes));
+    for (uint32_t at = 0; jb_node_attr_next(doc, 0, &at, &name, &value);) {
+        if (jb_str_eq(name, JB_STR("from")) || jb_str_eq(name, JB_STR("to")))
+            continue;
+        add_lang = add_lang && !jb_str_eq(name, JB_STR("xml:lang"));
+        /* As written: its quote stands just in front of the value and just behind it. */
+        out = put(put(put(out, JB_STR(" ")), name), JB_STR("="));
+        out = put(out, jb_str(value.p - 1, value.n + 2));
+    }
+    if (add_lang)
+        out = put(put(put(out, JB_STR(" xml:lang='")), marks->lang), JB_STR("'"));
+    if (jb_jid_is_set(marks->from))
+        out = put_address(out, JB_STR("from"), marks->from);
+    if (jb_jid_is_set(marks->to))
+        out = put_address(out, JB_STR("to"), marks->to);
+    out = put(out, JB_STR(">"));
+    return (size_t)(out - begin);
+}
+
+/* The content without what was dropped. */
+static char *put_content(const struct jb_draft *d, char *out)
+{
+    const struct jb_doc *doc = d->doc;
+    uint32_t at = doc->nodes[0].content;
+
+    for (uint16_t i = 0; i < d->drops; i++) {
+        const struct jb_node *gone = &doc->nodes[d->dropped[i]];
+        out = put(out, jb_str(doc->text + at, gone->start - at));
+        at = gone->end;
+    }
+    return put(out, jb_str(doc->text + at, doc->nodes[0].content_end - at));
+}
+
+int jb_draft_seal(const struct jb_draft *d, const struct jb_allocator *alloc, int64_t now_us,
+                  struct jb_stanza **out)
+{
+    const struct jb_node *root = &d->doc->nodes[0];
+    struct jb_str name =
+        jb_str(d->doc->text + root->start + 1, (size_t)root->prefix_bytes + root->name_bytes);
+    struct jb_stanza_marks marks = { .from = d->h.from, .to = d->h.to, .lang = d->lang };
+    size_t most = jb_stanza_head_bytes(d->doc, &marks) + (root->content_end - root->content) +
+                  d->added.n + name.n + 3;
+    char *text = jb__arena_alloc(d->arena, most);
+
+    if (!text)
+        return JB_ENOMEM;
+    char *p = text + jb_stanza_write_head(d->doc, &marks, text);
+    p = put(put_content(d, p), d->added);
+    p = put(put(put(p, JB_STR("</")), name), JB_STR(">"));
+    return jb_stanza_new(jb_str(text, (size_t)(p - text)), d->arena, alloc, now_us, out);
+}
+
+/* A copy of `s` at *to, which moves on. */
+static struct jb_str place(char **to, struct jb_str s)
+{
+    struct jb_str copy = jb_str(*to, s.n);
+
+    *to = put(*to, s);
+    return copy;
+}
+
+static struct jb_jid place_jid(char **to, struct jb_jid jid)
+{
+    if (jb_jid_is_set(jid))
+        jid.p = place(to, jb_jid_str(jid)).p;
+    return jid;
+}
+
+/* One block: the struct, the nodes, the text, and the addresses and id in their plain form. */
+static struct jb_stanza *make_block(const struct jb_doc *doc, const struct jb_stanza_head *h,
+                                    const struct jb_allocator *alloc)
+{
+    size_t nodes_bytes = doc->count * sizeof(struct jb_node);
+    size_t plain_bytes = jb_jid_str(h->from).n + jb_jid_str(h->to).n + h->id.n;
+    struct jb_stanza *s = jb_alloc(alloc, sizeof(*s) + nodes_bytes + doc->bytes + plain_bytes);
+
+    if (!s)
+        return NULL;
+    char *at = (char *)(s + 1);
+    *s = (struct jb_stanza){ .refs = 1, .alloc = alloc, .h = *h, .doc = *doc };
+    s->doc.nodes = memcpy(at, doc->nodes, nodes_bytes);
+    at += nodes_bytes;
+    s->doc.text = place(&at, jb_str(doc->text, doc->bytes)).p;
+    s->h.from = place_jid(&at, h->from);
+    s->h.to = place_jid(&at, h->to);
+    s->h.id = place(&at, h->id);
+    return s;
+}
+
+/* Text of ours obeys these anyway: what came in was within the configured bounds, the stamps the
+ * server adds are small, and the root may have got a from, a to and a language. */
+static const struct jb_xml_bounds seal_bounds = {
+    .depth = 256, .attributes = 67, .namespaces = 256, .elements = 65535, .name_bytes = 1024
+};
+
+/* How a character is written once its section is open text.  At a seam, where a section began or
+ * ended, two pieces of text meet: no "]]>" and no CR LF may come together there. */
+static const struct jb_str *opened_reference(char c, bool in_section, bool at_seam)
+{
+    static const struct jb_str bracket = JB_STR_INIT("&#93;"), line_feed = JB_STR_INIT("&#10;");
+
+    if (at_seam && c == '\n')
+        return &line_feed;
+    if (in_section)
+        return reference_of(c);
+    if (at_seam && c == ']')
+        return &bracket;
+    return at_seam && c == '>' ? reference_of(c) : NULL;
+}
+
+/* A CDATA section means the same as escaped text; relayed it would be one more thing that every
+ * receiver has to get right.  Nothing but the sections changes. */
+static struct jb_str without_cdata(struct jb_str text, struct jb__arena *arena)
+{
+    static const struct jb_str open = JB_STR_INIT("<![CDATA["), close = JB_STR_INIT("]]>");
+    char *out = jb__arena_alloc(arena, text.n * REFERENCE_BYTES);
+    char *p = out;
+    bool in_section = false;
+    bool at_seam = false;
+
+    if (!out)
+        return JB_STR_NONE;
+    for (size_t i = 0; i < text.n;) {
+        struct jb_str rest = jb_str_from(text, i);
+        if (jb_str_starts(rest, in_section ? close : open)) {
+            i += in_section ? close.n : open.n;
+            in_section = !in_section;
+            at_seam = true;
+            continue;
+        }
+        const struct jb_str *reference = opened_reference(text.p[i], in_section, at_seam);
+        p = put(p, reference ? *reference : jb_str(text.p + i, 1));
+        at_seam = false;
+        i++;
+    }
+    return jb_str(out, (size_t)(p - out));
+}
+
+int jb_stanza_new(struct jb_str text, struct jb__arena *arena, const struct jb_allocator *alloc,
+                  int64_t now_us, struct jb_stanza **out)
+{
+    struct jb_stanza_head h;
+    struct jb_doc doc;
+    enum jb_xml_fault fault = jb_xml_parse(text, &seal_bounds, arena, &doc);
+
+    if (fault == JB_XML_OK && doc.cdata) {
+        text = without_cdata(text, arena);
+        fault = text.p ? jb_xml_parse(text, &seal_bounds, arena, &doc) : JB_XML_NO_MEMORY;
+    }
+    if (fault != JB_XML_OK)
+        return fault == JB_XML_NO_MEMORY ? JB_ENOMEM
+               : fault == JB_XML_TOO_BIG ? JB_EFULL
+                                         : JB_EINVAL;
+    int rc = jb_stanza_read_head(&doc, arena, &h);
+    if (rc != 0)
+        return rc;
+    *out = make_block(&doc, &h, alloc);
+    if (!*out)
+        return JB_ENOMEM;
+    (*out)->stamp_us = now_us;
+    return 0;
+}
