@@ -141,6 +141,7 @@ static void compare_docs(const struct jb_doc *a, const struct jb_doc *b, struct 
         jb_assert(x->ns == y->ns && x->next == y->next && x->depth == y->depth);
         jb_assert(jb_str_eq(jb_node_name(a, i), jb_node_name(b, i)));
         jb_assert(jb_str_eq(jb_node_ns(a, i), jb_node_ns(b, i)));
+        jb_assert(i == 0 || a->cdata || jb_str_eq(jb_node_xml(a, i), jb_node_xml(b, i)));
         jb_assert(jb_str_eq(jb_node_text(a, i, arena), jb_node_text(b, i, arena)));
         while (next_kept_attr(a, i, &at, &name, &raw)) {
             jb_assert(next_kept_attr(b, i, &other_at, &other_name, &other_raw));

@@ -27,12 +27,47 @@ static struct jb_draft draft_of(struct jb_doc *doc, const char *text)
     return d;
 }
 
+/* Nodes and head are what a parse of the sealed text gives, also where they were only moved. */
+static void check_as_parsed(const struct jb_stanza *s)
+{
+    static const struct jb_xml_bounds bounds = {
+        .depth = 32, .attributes = 67, .namespaces = 32, .elements = 4096, .name_bytes = 256
+    };
+    struct jb_stanza_head h;
+    struct jb_doc doc;
+
+    assert_int_equal(jb_xml_parse(jb_str(s->doc.text, s->doc.bytes), &bounds, &arena, &doc),
+                     JB_XML_OK);
+    assert_int_equal(doc.count, s->doc.count);
+    assert_int_equal(doc.cdata, s->doc.cdata);
+    for (uint16_t k = 0; k < doc.count; k++) {
+        const struct jb_node *a = &s->doc.nodes[k], *b = &doc.nodes[k];
+        assert_int_equal(a->start, b->start);
+        assert_int_equal(a->content, b->content);
+        assert_int_equal(a->content_end, b->content_end);
+        assert_int_equal(a->end, b->end);
+        assert_int_equal(a->ns_at, b->ns_at);
+        assert_int_equal(a->ns_bytes, b->ns_bytes);
+        assert_int_equal(a->name_bytes, b->name_bytes);
+        assert_int_equal(a->next, b->next);
+        assert_int_equal(a->prefix_bytes, b->prefix_bytes);
+        assert_int_equal(a->ns, b->ns);
+        assert_int_equal(a->depth, b->depth);
+        assert_int_equal(a->has_child, b->has_child);
+    }
+    assert_int_equal(jb_stanza_read_head(&doc, &arena, &h), 0);
+    assert_true(jb_str_eq(h.id, s->h.id) && h.kind == s->h.kind && h.type == s->h.type);
+    assert_true(jb_jid_eq(h.from, s->h.from) && h.from_malformed == s->h.from_malformed);
+    assert_true(jb_jid_eq(h.to, s->h.to) && h.to_malformed == s->h.to_malformed);
+}
+
 static struct jb_stanza *seal(const struct jb_draft *d)
 {
     struct jb_stanza *s;
 
     assert_int_equal(jb_draft_seal(d, &jb_allocator_libc, 42, &s), 0);
     assert_int_equal(s->stamp_us, 42);
+    check_as_parsed(s);
     return s;
 }
 
@@ -150,6 +185,11 @@ static void sealing_copies_what_it_does_not_vouch_for(void **state)
                  "<c:iq xmlns:c='jabber:client' xmlns:p='urn:p' c:from='x' p:to='y' from='a@b'>"
                  "<p:q p:r='&lt;'/></c:iq>");
     check_sealed(MESSAGE " id='a\r\n\tb&#10;'/>", MESSAGE " id='a\r\n\tb&#10;'></message>");
+    /* declared behind what is left out, in other quotes, on the root and below it, or nowhere */
+    check_sealed("<c:message to='b' xmlns:c = 'jabber:client' from='a' xmlns='urn:d'\txmlns:e=\"urn:e\" id='1'>"
+                 "<a/><e:b/><c:c><d xmlns='urn:x'><e:e/></d></c:c><f xmlns=''><g/></f></c:message>",
+                 "<c:message xmlns:c='jabber:client' xmlns='urn:d' xmlns:e=\"urn:e\" id='1' from='a' to='b'>"
+                 "<a/><e:b/><c:c><d xmlns='urn:x'><e:e/></d></c:c><f xmlns=''><g/></f></c:message>");
     check_sealed(MESSAGE " to='@' from=''/>", MESSAGE "></message>"); /* what is no address goes */
 }
 
