@@ -45,7 +45,8 @@ int jb__digest_hmac(enum jb_digest digest, struct jb_str key, struct jb_str data
 int jb_digests_begin(void)
 {
     uint8_t out[JB_DIGEST_BYTES];
-    int rc = 0;
+    /* Without memory for the context of all its algorithms OpenSSL 3.0 goes on, and crashes. */
+    int rc = OSSL_LIB_CTX_get0_global_default() ? 0 : JB_ENOMEM;
 
     for (int i = 0; i < JB_DIGEST_COUNT && rc == 0; i++) {
         rc = jb__digest_hash((enum jb_digest)i, JB_STR("x"), out);
