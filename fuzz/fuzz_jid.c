@@ -27,6 +27,9 @@ static void check_address(struct jb_jid jid, struct jb__arena *arena)
     struct jb_jid again;
 
     jb_assert(jid.domain > 0 && jb_jid_str(jid).n <= JB_JID_BYTES);
+    /* Sealing writes it without looking for them. */
+    for (size_t i = 0; i < jb_jid_bare_str(jid).n; i++)
+        jb_assert(!strchr("&<>'", jid.p[i]));
     jb_assert(jb_jid_parse(jb_jid_str(jid), arena, &again) == 0);
     jb_assert(jb_jid_eq(jid, again) && again.p == jid.p);
     check_part(jb_jid_local(jid), jb_jid_prep_local, arena);

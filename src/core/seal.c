@@ -32,15 +32,24 @@ static const struct jb_str *reference_of(char c)
 
 enum { REFERENCE_BYTES = 6 }; /* the longest of them */
 
+/* Whether there is one, by a single look. */
+static bool is_special(char c)
+{
+    static const bool special[256] = { ['&'] = true, ['<'] = true, ['>'] = true, ['\''] = true };
+
+    return special[(unsigned char)c];
+}
+
 static char *put_address(char *out, struct jb_str name, struct jb_jid jid)
 {
     struct jb_str text = jb_jid_str(jid);
+    size_t bare = jb_jid_bare_str(jid).n; /* RFC 7622: none of these letters is in there */
 
     out = put(put(put(out, JB_STR(" ")), name), JB_STR("='"));
-    for (size_t i = 0; i < text.n; i++) {
-        const struct jb_str *reference = reference_of(text.p[i]);
-        if (reference)
-            out = put(out, *reference);
+    out = put(out, jb_str(text.p, bare));
+    for (size_t i = bare; i < text.n; i++) {
+        if (is_special(text.p[i]))
+            out = put(out, *reference_of(text.p[i]));
         else
             *out++ = text.p[i];
     }

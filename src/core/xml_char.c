@@ -9,17 +9,19 @@ enum {
     NAME = 2,       /* may follow in a name */
     TEXT = 4,       /* plain in character data */
     VALUE = 8,      /* plain in an attribute's value, quotes aside */
+    LITERAL = 16,   /* stands for itself there */
 };
 
-#define LETTER (NAME_START | NAME | TEXT | VALUE)
-#define DIGIT  (NAME | TEXT | VALUE)
-#define PLAIN  (TEXT | VALUE)
+#define LETTER (NAME_START | NAME | PLAIN)
+#define DIGIT  (NAME | PLAIN)
+#define PLAIN  (TEXT | VALUE | LITERAL)
+#define SPACE  (TEXT | VALUE)
 
 /* 0xef leads U+FFFE and U+FFFF, which XML excludes: it takes the slow path. */
 static const unsigned char class_of[256] = {
-    ['\t'] = PLAIN,
-    ['\n'] = PLAIN,
-    ['\r'] = PLAIN,
+    ['\t'] = SPACE,
+    ['\n'] = SPACE,
+    ['\r'] = SPACE,
     [' ' ... '%'] = PLAIN,
     ['&'] = 0,
     ['\'' ... ','] = PLAIN,
@@ -32,14 +34,14 @@ static const unsigned char class_of[256] = {
     ['A' ... 'Z'] = LETTER,
     ['['] = PLAIN,
     ['\\'] = PLAIN,
-    [']'] = VALUE,
+    [']'] = VALUE | LITERAL,
     ['^'] = PLAIN,
     ['_'] = LETTER,
     ['`'] = PLAIN,
     ['a' ... 'z'] = LETTER,
     ['{' ... 0x7f] = PLAIN,
     [0x80 ... 0xee] = PLAIN,
-    [0xef] = 0,
+    [0xef] = LITERAL,
     [0xf0 ... 0xff] = PLAIN,
 };
 
@@ -80,35 +82,63 @@ static bool is_foreign_letter(uint32_t cp)
 
 const char *jb__xml_skip_ncname(const char *p, const char *end)
 {
-    const char *from = p;
+    size_t n;
 
-    while (p < end) {
-        size_t n;
-        if ((unsigned char)*p < 0x80) {
-            if (!(class_at(p) & (p == from ? NAME_START : NAME)))
-                break;
+    if (p < end && (unsigned char)*p < 0x80 && !(class_at(p) & NAME_START))
+        return p;
+    for (;;) {
+        while (p < end && (class_at(p) & NAME)) /* ASCII only */
             p++;
-            continue;
-        }
-        if (!is_foreign_letter(jb__utf8_decode(jb_str(p, (size_t)(end - p)), &n)))
-            break;
+        if (p == end || (unsigned char)*p < 0x80 ||
+            !is_foreign_letter(jb__utf8_decode(jb_str(p, (size_t)(end - p)), &n)))
+            return p;
         p += n;
     }
-    return p;
+}
+
+/* Sixteen bytes side by side, as GCC and Clang translate it for every processor. */
+typedef unsigned char block __attribute__((vector_size(16)));
+
+/* Whether a byte in the block at p may end a scan: one that no scan skips without a look, or `also`. */
+static bool needs_a_look(const char *p, char also)
+{
+    uint64_t found[2];
+    block b;
+
+    memcpy(&b, p, sizeof b);
+    block looks = (block)(b < 0x20) | (block)(b == '&') | (block)(b == '<') | (block)(b == 0xef) |
+                  (block)(b == (unsigned char)also);
+    memcpy(found, &looks, sizeof found);
+    return (found[0] | found[1]) != 0;
+}
+
+/* The first byte that is not of this class, or is `stop`. */
+static inline const char *skip(const char *p, const char *end, unsigned char class, char stop)
+{
+    for (;;) {
+        while (end - p >= (ptrdiff_t)sizeof(block) && !needs_a_look(p, stop))
+            p += sizeof(block);
+        const char *look_end = end - p > (ptrdiff_t)sizeof(block) ? p + sizeof(block) : end;
+        while (p < look_end && (class_at(p) & class) && *p != stop)
+            p++;
+        if (p < look_end || p == end)
+            return p;
+    }
 }
 
 const char *jb__xml_skip_text(const char *p, const char *end)
 {
-    while (p < end && (class_at(p) & TEXT))
-        p++;
-    return p;
+    return skip(p, end, TEXT, ']');
 }
 
 const char *jb__xml_skip_attr_text(const char *p, const char *end, char quote)
 {
-    while (p < end && (class_at(p) & VALUE) && *p != quote)
-        p++;
-    return p;
+    return skip(p, end, VALUE, quote);
+}
+
+const char *jb__xml_skip_literal(const char *p, const char *end)
+{
+    return skip(p, end, LITERAL, '&');
 }
 
 static bool is_xml_char(uint32_t cp)

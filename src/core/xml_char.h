@@ -24,6 +24,10 @@ const char *jb__xml_skip_text(const char *p, const char *end);
 /* The same in an attribute's value: `quote`, '<', '&', control characters, that lead byte. */
 const char *jb__xml_skip_attr_text(const char *p, const char *end, char quote);
 
+/* In verified text, the first byte that does not stand for itself in an attribute's value: '&', a
+ * tab, a line end; `end` when there is none. */
+const char *jb__xml_skip_literal(const char *p, const char *end);
+
 /* Bytes of the reference at p ("&amp;", "&#x41;"), its character in *cp; 0: not one of the five
  * predefined and no allowed character. */
 size_t jb__xml_reference(const char *p, const char *end, uint32_t *cp);

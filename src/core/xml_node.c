@@ -100,12 +100,6 @@ bool jb_node_attr_is_true(const struct jb_doc *doc, uint16_t node, const char *n
  * is one line end). */
 static struct jb_str normalise_value(struct jb_str raw, struct jb__arena *arena)
 {
-    bool plain = true;
-
-    for (size_t i = 0; i < raw.n; i++)
-        plain = plain && raw.p[i] != '\t' && raw.p[i] != '\n' && raw.p[i] != '\r';
-    if (plain)
-        return raw;
     struct jb_str copy = jb__arena_str(arena, raw);
     if (!copy.p)
         return JB_STR_NONE;
@@ -121,6 +115,8 @@ static struct jb_str normalise_value(struct jb_str raw, struct jb__arena *arena)
 
 struct jb_str jb_xml_attr_value(struct jb_str raw, struct jb__arena *arena)
 {
+    if (raw.n == 0 || jb__xml_skip_literal(raw.p, raw.p + raw.n) == raw.p + raw.n)
+        return raw;
     raw = normalise_value(raw, arena);
     return raw.n && memchr(raw.p, '&', raw.n) ? jb_xml_unescape(raw, arena) : raw;
 }

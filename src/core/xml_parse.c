@@ -266,26 +266,35 @@ static uint32_t hash_local(struct jb_str local)
     return h ^ h >> 16;
 }
 
-/* Prefixes are declared, and no attribute is there twice: looked up by its local name in a small
- * table, so that many attributes cost as much each as few. */
-static enum jb_xml_fault check_attrs(struct parser *x)
+/* Each is looked up by its local name in a small table, so that many attributes cost as much each
+ * as few. */
+static bool has_same_attrs(const struct parser *x)
 {
     enum { SLOTS = 2 * ATTRIBUTES_MOST };
     uint8_t slots[SLOTS] = { 0 }; /* index of an attribute + 1 */
 
+    for (uint32_t i = 0; i < x->attr_count; i++) {
+        const struct attr *a = &x->attrs[i];
+        uint32_t at = hash_local(attr_local(a)) % SLOTS;
+        for (; slots[at]; at = (at + 1) % SLOTS)
+            if (same_attr(a, &x->attrs[slots[at] - 1]))
+                return true;
+        slots[at] = (uint8_t)(i + 1);
+    }
+    return false;
+}
+
+/* Prefixes are declared, and no attribute is there twice. */
+static enum jb_xml_fault check_attrs(struct parser *x)
+{
     for (uint32_t i = 0; i < x->attr_count; i++) {
         struct attr *a = &x->attrs[i];
         bool resolved = a->prefix && !is_declaration(a);
         a->binding = resolved ? find_binding(x, attr_prefix(a)) : NULL;
         if (resolved && !a->binding)
             return JB_XML_NOT_WELL_FORMED;
-        uint32_t at = hash_local(attr_local(a)) % SLOTS;
-        for (; slots[at]; at = (at + 1) % SLOTS)
-            if (same_attr(a, &x->attrs[slots[at] - 1]))
-                return JB_XML_NOT_WELL_FORMED;
-        slots[at] = (uint8_t)(i + 1);
     }
-    return JB_XML_OK;
+    return x->attr_count > 1 && has_same_attrs(x) ? JB_XML_NOT_WELL_FORMED : JB_XML_OK;
 }
 
 static void link_node(struct parser *x, uint16_t index)

@@ -8,6 +8,7 @@
 
 #include <expat.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static bool is_surrogate(uint32_t cp)
 {
@@ -33,6 +34,9 @@ static void every_character(void **state)
         assert_int_equal(skipped, plain && bytes[0] != ']' ? n : 0);
         skipped = (size_t)(jb__xml_skip_attr_text(bytes, bytes + n, '"') - bytes);
         assert_int_equal(skipped, plain && bytes[0] != '"' ? n : 0);
+        bool literal = allowed && cp != '&' && cp != '<' && cp >= 0x20;
+        skipped = (size_t)(jb__xml_skip_literal(bytes, bytes + n) - bytes);
+        assert_true(cp == '<' || !allowed || skipped == (literal ? n : 0));
     }
 }
 
@@ -49,6 +53,45 @@ static void scans_stop_where_they_must(void **state)
     assert_ptr_equal(jb__xml_skip_text(end, end), end);
     assert_true(jb__xml_is_space(' ') && jb__xml_is_space('\t') && jb__xml_is_space('\n') &&
                 jb__xml_is_space('\r') && !jb__xml_is_space('\v') && !jb__xml_is_space('\0'));
+}
+
+/* Wherever in a text a byte stands, and however long it is: scans go by blocks. */
+static void scans_stop_at_each_place(void **state)
+{
+    static const struct {
+        char byte;
+        bool text, attr, literal; /* it ends that scan */
+    } rows[] = {
+        { '&', true, true, true },     { ']', true, false, false },
+        { '\'', false, true, false }, /* the quote */
+        { '"', false, false, false },  { '\t', false, false, true },
+        { '\n', false, false, true }, { '\r', false, false, true },
+        { ' ', false, false, false },  { '\x7f', false, false, false },
+        { '\xee', false, false, false }, { '\xef', true, true, false },
+        { '\xf0', false, false, false },
+        /* what is in no verified value */
+        { '<', true, true, true },     { '\x01', true, true, true },
+        { '\x1f', true, true, true },
+    };
+    enum { LONGEST = 50 };
+    (void)state;
+
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        for (size_t n = 1; n <= LONGEST; n++) {
+            char *text = malloc(n); /* just that long: to read on would be noticed */
+            const char *end = text + n;
+            for (size_t at = 0; at < n; at++) {
+                const char *stop = text + at;
+                memset(text, 'a', n);
+                text[at] = rows[row].byte;
+                assert_ptr_equal(jb__xml_skip_text(text, end), rows[row].text ? stop : end);
+                assert_ptr_equal(jb__xml_skip_attr_text(text, end, '\''),
+                                 rows[row].attr ? stop : end);
+                assert_ptr_equal(jb__xml_skip_literal(text, end), rows[row].literal ? stop : end);
+            }
+            free(text);
+        }
+    }
 }
 
 static bool expat_takes(const char *name, size_t n)
@@ -163,9 +206,9 @@ static void references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_character),      cmocka_unit_test(scans_stop_where_they_must),
-        cmocka_unit_test(every_name_character), cmocka_unit_test(letters_of_names),
-        cmocka_unit_test(references),
+        cmocka_unit_test(every_character),          cmocka_unit_test(scans_stop_where_they_must),
+        cmocka_unit_test(scans_stop_at_each_place), cmocka_unit_test(every_name_character),
+        cmocka_unit_test(letters_of_names),         cmocka_unit_test(references),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
