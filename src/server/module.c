@@ -3,7 +3,9 @@
 
 #include "base/assert.h"
 
-enum { ROOM_ALIGN = _Alignof(max_align_t), MODULES_MOST = 128 };
+enum { ROOM_ALIGN = _Alignof(max_align_t) };
+
+struct hook_lists hook_lists;
 
 static struct {
     size_t user_at, session_at;
@@ -15,15 +17,26 @@ static size_t round_up(size_t n)
     return (n + ROOM_ALIGN - 1) / ROOM_ALIGN * ROOM_ALIGN;
 }
 
+static void list_hooks(size_t i)
+{
+#define HOOK(point, result, params) \
+    if (modules[i]->hooks.point)    \
+        hook_lists.point.at[hook_lists.point.count++] = (uint8_t)i;
+#include "server/hooks.def"
+#undef HOOK
+}
+
 void modules_init(void)
 {
     jb_assert(modules_count <= MODULES_MOST);
     user_bytes = session_bytes = 0;
+    hook_lists = (struct hook_lists){ 0 };
     for (size_t i = 0; i < modules_count; i++) {
         rooms[i].user_at = user_bytes;
         rooms[i].session_at = session_bytes;
         user_bytes += round_up(modules[i]->user_bytes);
         session_bytes += round_up(modules[i]->session_bytes);
+        list_hooks(i);
     }
 }
 

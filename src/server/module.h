@@ -61,7 +61,7 @@ bool module_enabled(const struct module *m, const struct host *host);
 
 /* ---- for the server ---- */
 
-/* Works out where each module's room lies; once, before anything else. */
+/* Works out where each module's room lies and who has which hook; once, before anything else. */
 void modules_init(void);
 size_t modules_user_bytes(void);
 size_t modules_session_bytes(void);
@@ -69,20 +69,35 @@ size_t modules_session_bytes(void);
 const struct iq_rule *modules_find_iq(const struct host *host, struct jb_str name, enum jb_ns ns,
                                       unsigned kind, unsigned target);
 
+/* The modules that have a hook, by their place in modules[]; frozen after modules_init(). */
+enum { MODULES_MOST = 128 };
+struct hook_list {
+    uint8_t count, at[MODULES_MOST];
+};
+struct hook_lists {
+#define HOOK(point, result, params) struct hook_list point;
+#include "server/hooks.def"
+#undef HOOK
+};
+extern struct hook_lists hook_lists;
+
 /* Calls a hook of all modules that are on for the host, until one does not say NEXT.  Use:
  *     v = hooks_run(out_guard, host, (s, d, fault)); */
-#define hooks_run(point, host, args) hooks_run_if(point, module_enabled(modules[hook_i_], host), args)
+#define hooks_run(point, host, args) hooks_run_if(point, (host)->enabled[hook_at_], args)
 /* The same for modules that are off too: for hooks that come in pairs (load and unload, bound and
  * unbound), between which a reload may switch a module. */
 #define hooks_run_all(point, args) hooks_run_if(point, true, args)
 
-#define hooks_run_if(point, condition, args)                                                      \
-    __extension__({                                                                               \
-        enum verdict hook_verdict_ = NEXT;                                                        \
-        for (size_t hook_i_ = 0; hook_i_ < modules_count && hook_verdict_ == NEXT; hook_i_++)     \
-            if (modules[hook_i_]->hooks.point && (condition))                                     \
-                hook_verdict_ = modules[hook_i_]->hooks.point args;                               \
-        hook_verdict_;                                                                            \
+#define hooks_run_if(point, condition, args)                                                 \
+    __extension__({                                                                          \
+        enum verdict hook_verdict_ = NEXT;                                                   \
+        for (uint8_t hook_k_ = 0; hook_k_ < hook_lists.point.count && hook_verdict_ == NEXT; \
+             hook_k_++) {                                                                    \
+            const uint8_t hook_at_ = hook_lists.point.at[hook_k_];                           \
+            if (condition)                                                                   \
+                hook_verdict_ = modules[hook_at_]->hooks.point args;                         \
+        }                                                                                    \
+        hook_verdict_;                                                                       \
     })
 
 #endif
