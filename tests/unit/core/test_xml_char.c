@@ -132,6 +132,8 @@ static void every_name_character(void **state)
         free((void *)(uintptr_t)exact.p);
     }
     assert_ptr_equal(jb__xml_skip_ncname(name, name), name);
+    name[0] = '1';
+    assert_ptr_equal(jb__xml_skip_ncname(name, name + 1), name);
 }
 
 /* The first and the last letter of each script that names may be written in. */
@@ -190,6 +192,9 @@ static void references(void **state)
         { "&#x80;", 0x80, 6 },
         { "&#x@;", 0, 0 },
         { "&#xG;", 0, 0 },
+        { "&#:;", 0, 0 },
+        { "&#6:;", 0, 0 },
+        { "&#65536;", 0x10000, 8 },
     };
     (void)state;
 
@@ -203,12 +208,54 @@ static void references(void **state)
     }
 }
 
+/* One line for each thing that a declaration may have or lack. */
+static void declarations(void **state)
+{
+    static const struct {
+        const char *text;
+        bool harmless, other_encoding;
+    } rows[] = {
+        { "<?xml version='1.0'?>", true, false },
+        { "<?xml\tversion = \"1.0\"\r\n?>", true, false },
+        { "<?xml version='1.0' encoding='UTF-8'?>", true, false },
+        { "<?xml version='1.0' encoding = 'utf-8' standalone='yes'?>", true, false },
+        { "<?xml version='1.0' standalone='no'?>", true, false },
+        { "<?xml version='1.0' encoding='latin1'?>", false, true },
+        { "<?xml version='1.0' encoding='latin1'", false, true },
+        { "<?xml version='1.0' encoding='utf-8'", false, false },
+        { "<?xml version='1.0' standalone='maybe'?>", false, false },
+        { "<?xml version='1.0' standalone='yes' encoding='utf-8'?>", false, false },
+        { "<?xml version='1.1'?>", false, false },
+        { "<?xml version='1.0\"?>", false, false },
+        { "<?xml version'1.0'?>", false, false },
+        { "<?xml version=1.0?>", false, false },
+        { "<?xml version='1.0'encoding='x'?>", false, false },
+        { "<?xml version='1.0' encoding?>", false, false },
+        { "<?xml?>", false, false },
+        { "<?xm version='1.0'?>", false, false },
+        { " <?xml version='1.0'?>", false, false },
+        { " encoding='x'?>", false, false },
+        { "?>", false, false },
+        { "", false, false },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct jb_str text = exact_copy(jb_strz(rows[i].text), strlen(rows[i].text));
+        if (jb__xml_declaration(text) != (rows[i].harmless ? text.n : 0) ||
+            jb__xml_is_of_other_encoding(text) != rows[i].other_encoding)
+            fail_msg("%s", rows[i].text);
+        free((void *)(uintptr_t)text.p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_character),          cmocka_unit_test(scans_stop_where_they_must),
         cmocka_unit_test(scans_stop_at_each_place), cmocka_unit_test(every_name_character),
         cmocka_unit_test(letters_of_names),         cmocka_unit_test(references),
+        cmocka_unit_test(declarations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
