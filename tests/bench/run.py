@@ -194,7 +194,7 @@ def test_over_tls(bench):
         out, _ = bench.run(*options, "--insecure", "--rate", "100", "--json", url=url)
         expect(json.loads(out)["ok"] and json.loads(out)["arrivals"] == "read", "an open loop over TLS reads at once")
         certificate = next((server.data / "tls").glob("*.crt"))
-        _, err = bench.run(*options, "--ca", str(certificate), url=url, status=REFUSED)
+        _, err = bench.run(*options, "--ca-file", str(certificate), url=url, status=REFUSED)
         expect("mismatch" in err, f"a certificate of another name passes: {err}")
 
 

@@ -22,7 +22,7 @@ const char options_words[] =
     "  --password-file FILE    the first line is everybody's password; without it, the variable\n"
     "                          JABIRU_BENCH_PASSWORD of the environment is\n"
     "  --insecure              do not check the server's certificate; on loopback only\n"
-    "  --ca FILE               trust these authorities (PEM)\n"
+    "  --ca-file FILE          trust these authorities (PEM)\n"
     "  --sm                    stream management (XEP-0198): the server is asked behind each\n"
     "                          message, unless it owes an answer, and must acknowledge all; what "
     "it\n"
@@ -49,7 +49,7 @@ enum {
     OPT_PASSWORD,
     OPT_PASSWORD_FILE,
     OPT_INSECURE,
-    OPT_CA,
+    OPT_CA_FILE,
     OPT_SM,
     OPT_CONNECTIONS,
     OPT_THREADS,
@@ -78,7 +78,7 @@ static const struct option known[] = {
     { "password", 2, NULL, OPT_PASSWORD }, /* or it would be short for the next */
     { "password-file", 1, NULL, OPT_PASSWORD_FILE },
     { "insecure", 0, NULL, OPT_INSECURE },
-    { "ca", 1, NULL, OPT_CA },
+    { "ca-file", 1, NULL, OPT_CA_FILE },
     { "sm", 0, NULL, OPT_SM },
     { "connections", 1, NULL, OPT_CONNECTIONS },
     { "threads", 1, NULL, OPT_THREADS },
@@ -273,7 +273,7 @@ static bool take_option(int option, struct reading *r)
         return true;
     case OPT_INSECURE:
         return o->insecure = true;
-    case OPT_CA:
+    case OPT_CA_FILE:
         o->ca_file = optarg;
         return true;
     case OPT_SM:
@@ -312,8 +312,8 @@ static int finish(struct reading *r, const struct scenario *s)
         o->domain = o->host;
     status = look_up(o, r->port);
     if (status == CLI_OK && o->insecure && !o->loopback)
-        status = cli_fail(CLI_USAGE, "--insecure is for servers on this machine; --ca FILE trusts "
-                                     "an authority of your own");
+        status = cli_fail(CLI_USAGE, "--insecure is for servers on this machine; --ca-file FILE "
+                                     "trusts an authority of your own");
     if (status == CLI_OK && o->login >= BENCH_PLAIN)
         status = read_password(o, r->password_file);
     const char *wrong = status == CLI_OK && s->check ? s->check(o) : NULL;
