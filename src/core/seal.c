@@ -231,7 +231,7 @@ static uint32_t moved_value(const struct jb_doc *doc, uint32_t value_at)
             return to;
         to += (uint32_t)value.n + 1;
     }
-    jb_assert(!"it is one of the attributes");
+    jb_assert(false); /* it is one of these */
     return 0;
 }
 
