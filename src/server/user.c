@@ -75,7 +75,8 @@ static void free_user(struct user *u)
         jb__list_remove(&u->idle);
         r->idle_user_count--;
     }
-    jb__table_remove(&r->users, &u->node);
+    if (!u->unlisted)
+        jb__table_remove(&r->users, &u->node);
     r->counters.users--;
     jb_free(alloc, u);
 }
@@ -228,10 +229,26 @@ static void load(struct user *u)
     }
 }
 
+/* The store could not be read for him.  Connections that wait to be told so hold him a little
+ * longer, but who comes now must not be refused for it. */
+static void give_up(struct user *u)
+{
+    if (u->pins == 0) {
+        free_user(u);
+        return;
+    }
+    jb__table_remove(&u->reactor->users, &u->node);
+    u->unlisted = true;
+}
+
 struct user *user_get(struct reactor *r, struct jb_jid bare)
 {
     struct user *u = user_find(r, bare);
 
+    if (u && u->load_failed) {
+        give_up(u);
+        u = NULL;
+    }
     if (!u) {
         u = new_user(r, bare);
         load(u);

@@ -33,6 +33,7 @@ struct user {
     uint32_t rests;   /* rows of sessions that have ended, not yet handed to the store (custody.h) */
     uint8_t state;    /* enum user_state */
     bool load_failed; /* USER_UNKNOWN only because the store could not be read */
+    bool unlisted;    /* load_failed, and not in reactor->users any more */
     bool stale;       /* the store says otherwise: not to be kept without sessions */
     bool anonymous;   /* no account: nothing of it is stored */
     bool admin;       /* by its account's flags or the host's `admins` */
@@ -42,8 +43,8 @@ struct user {
     unsigned char *data; /* the modules' room */
 };
 
-/* The user with this bare address, loading him when he is not in memory.  The address must be one
- * of this reactor's.  Never NULL; see state. */
+/* The user with this bare address, loading him when he is not in memory, or when the last time the
+ * store could not be read.  The address must be one of this reactor's.  Never NULL; see state. */
 struct user *user_get(struct reactor *r, struct jb_jid bare);
 /* The same, but NULL when he is not in memory. */
 struct user *user_find(struct reactor *r, struct jb_jid bare);
