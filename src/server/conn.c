@@ -592,6 +592,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         update_poll(c);
     }
     conn_unref(c);
+    reactor_event_done(r);
 }
 
 /* ---- deadlines ---- */

@@ -12,6 +12,7 @@
 
 static const struct jb_allocator *const alloc = &jb_allocator_abort;
 
+enum { TICK_EVENTS = 64 };
 enum { ARENA_BYTES = 512 * 1024 * 1024 }; /* of one tick; what can fill it is bounded elsewhere */
 
 /* ---- mail ---- */
@@ -54,9 +55,15 @@ static struct mail *reverse(struct mail *m)
     return reversed;
 }
 
+/* What has arrived, oldest first. */
+static struct mail *take_mail(struct reactor *r)
+{
+    return reverse(atomic_exchange_explicit(&r->mailbox, NULL, memory_order_acquire));
+}
+
 void reactor_hear(struct reactor *r)
 {
-    struct mail *m = reverse(atomic_exchange_explicit(&r->mailbox, NULL, memory_order_acquire));
+    struct mail *m = take_mail(r);
 
     while (m) {
         struct mail *next = m->next;
@@ -124,6 +131,25 @@ static void take_finished(struct reactor *r)
 
 /* ---- the loop ---- */
 
+/* The end of a tick: one post per reactor, one write per connection that has something to send, and
+ * the arena is empty again.  It ends before the loop blocks, and after TICK_EVENTS (decision 54).
+ * What others are told of a client (that his login failed) is told before he is; writing may have
+ * something to tell, too. */
+static void end_tick(struct reactor *r)
+{
+    post_outbox(r);
+    conn_flush_dirty(r);
+    post_outbox(r);
+    jb__arena_reset(&r->arena);
+    r->events = 0;
+}
+
+void reactor_event_done(struct reactor *r)
+{
+    if (++r->events >= TICK_EVENTS)
+        end_tick(r);
+}
+
 void reactor_tick(struct reactor *r)
 {
     r->now_ms = jb__clock_mono_ms();
@@ -136,7 +162,13 @@ static void on_wake(uv_async_t *wake)
 
     reactor_tick(r);
     take_finished(r);
-    reactor_hear(r);
+    struct mail *m = take_mail(r);
+    while (m) {
+        struct mail *next = m->next;
+        m->deliver(r, m);
+        reactor_event_done(r);
+        m = next;
+    }
 }
 
 /* ---- figures ---- */
@@ -180,17 +212,9 @@ static void on_notch(uv_timer_t *timer)
     publish(r);
 }
 
-/* The end of a tick: one post per reactor, one write per connection that has something to send, and
- * the arena is empty again.  What others are told of a client (that his login failed) is told
- * before he is; writing may have something to tell, too. */
 static void on_flush(uv_prepare_t *prepare)
 {
-    struct reactor *r = prepare->data;
-
-    post_outbox(r);
-    conn_flush_dirty(r);
-    post_outbox(r);
-    jb__arena_reset(&r->arena);
+    end_tick(prepare->data);
 }
 
 static void init_handles(struct reactor *r)

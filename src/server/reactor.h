@@ -47,6 +47,7 @@ struct reactor {
 
     struct conf *conf;      /* in force here: a reference (host.h) */
     struct jb__arena arena; /* of the tick */
+    unsigned events;        /* in this tick */
     struct jb__codec codec;
     struct jb__buf deflated; /* a compressed message on its way out */
     char *in;                /* scratch that sockets are read into */
@@ -100,6 +101,10 @@ void reactor_post(struct reactor *to, struct mail *m);
 
 /* A tick begins: the clock is read. */
 void reactor_tick(struct reactor *r);
+
+/* After an event of a socket, and after each mail that was waiting: if there were many, the tick ends
+ * here.  Nothing of the arena is used any more, nor a connection without a reference. */
+void reactor_event_done(struct reactor *r);
 
 /* A limit was reached: counts it. */
 void reactor_count_limit(struct reactor *r, enum jb_limit limit);
