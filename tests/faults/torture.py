@@ -10,7 +10,7 @@ for each k, with the k-th call failing. Whatever happens to the script, afterwar
 - it starts again, and everything that was confirmed is there.
 
 Signals are raised at the same places. There are thousands of places: script/test takes a sample, drawn
-the same each time, script/soak takes all but the allocations of the start.
+the same each time, script/soak takes all.
 """
 
 import collections
@@ -30,7 +30,6 @@ from world import PASSWORD, RELAXED, Failed, TestServer, admin_or_none, check, c
 
 WORDS = 3000  # of one failure
 AT_ONCE = 4  # servers; they mostly wait
-START_ALLOCATIONS = 100
 STORE_FAILED, REFUSED = 74, 1
 TLS = RELAXED + 'listener "test" {\n    tls = "own"\n}\n'
 Place = collections.namedtuple("Place", "script point k how")  # how: "", "+", or "=SIGNAL"
@@ -215,12 +214,11 @@ def was_reached(run, place):
 
 
 def places_of(name, counts, hows, most, draw):
-    """Of each point up to `most` of its calls, None: all; of memory, which has far more, a tenth of that, and of the
-    thousands with which OpenSSL and SQLite start, a hundred."""
+    """Of each point up to `most` of its calls, None: all; of memory, which has far more, a tenth of that."""
     for point, calls in sorted(counts.items()):
         limit = most or calls
-        if point.endswith("alloc") and (most or name == "start"):
-            limit = max(most // 10, 2) if most else START_ALLOCATIONS
+        if most and point.endswith("alloc"):
+            limit = max(most // 10, 2)
         for how in hows:
             if how == "+" and point == "alloc":
                 continue  # the first one that fails ends the process
@@ -314,3 +312,32 @@ def test_page(options):
         run.remove()
         template.abandon()
     return f"{most} allocations"
+
+
+@fault("unread", "who comes after somebody whose account could not be read is not refused for it", hooks=True)
+def test_unread(options):
+    template = make_template(options, RELAXED)
+    run = Run(options, template.data, "login")
+    most, refused = 20, 0
+    try:
+        run.server.start()
+        readers = [f"reader{n}" for n in range(most)]
+        run.server.import_users((f"{user}@localhost", PASSWORD) for user in readers)
+        for k, user in enumerate(readers, 1):  # each is read for the first time
+            with Quick(run.url, "localhost") as one:
+                admin_or_none(run.server, "inject", arm=f"sql_alloc:{k}")
+                try:
+                    one.login(user, PASSWORD, "r")
+                except GIVEN_UP as error:
+                    refused += "cannot be read now" in str(error)
+                admin_or_none(run.server, "inject", disarm="sql_alloc")
+                try:
+                    can_log_in(run, user, PASSWORD)  # while the first is still connected
+                except GIVEN_UP as error:
+                    raise Failed(f"allocation {k} failed for somebody else: {error!r}") from None
+        run.server.terminate()
+    finally:
+        run.remove()
+        template.abandon()
+    check(refused, "no allocation was one of those that read an account")
+    return f"{refused} of {most} logins refused, and nobody after them"
