@@ -48,8 +48,9 @@ static char *put_address(char *out, struct jb_str name, struct jb_jid jid)
     out = put(put(put(out, JB_STR(" ")), name), JB_STR("='"));
     out = put(out, jb_str(text.p, bare));
     for (size_t i = bare; i < text.n; i++) {
-        if (is_special(text.p[i]))
-            out = put(out, *reference_of(text.p[i]));
+        const struct jb_str *reference = is_special(text.p[i]) ? reference_of(text.p[i]) : NULL;
+        if (reference)
+            out = put(out, *reference);
         else
             *out++ = text.p[i];
     }
