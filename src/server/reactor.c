@@ -55,21 +55,23 @@ static struct mail *reverse(struct mail *m)
     return reversed;
 }
 
-/* What has arrived, oldest first. */
-static struct mail *take_mail(struct reactor *r)
+/* Delivers what has arrived, oldest first, and calls `after` behind each, unless it is NULL. */
+static void deliver_mail(struct reactor *r, void (*after)(struct reactor *r))
 {
-    return reverse(atomic_exchange_explicit(&r->mailbox, NULL, memory_order_acquire));
-}
-
-void reactor_hear(struct reactor *r)
-{
-    struct mail *m = take_mail(r);
+    struct mail *m = reverse(atomic_exchange_explicit(&r->mailbox, NULL, memory_order_acquire));
 
     while (m) {
         struct mail *next = m->next;
         m->deliver(r, m);
+        if (after)
+            after(r);
         m = next;
     }
+}
+
+void reactor_hear(struct reactor *r)
+{
+    deliver_mail(r, NULL);
 }
 
 /* True when there was something. */
@@ -162,13 +164,7 @@ static void on_wake(uv_async_t *wake)
 
     reactor_tick(r);
     take_finished(r);
-    struct mail *m = take_mail(r);
-    while (m) {
-        struct mail *next = m->next;
-        m->deliver(r, m);
-        reactor_event_done(r);
-        m = next;
-    }
+    deliver_mail(r, reactor_event_done);
 }
 
 /* ---- figures ---- */
